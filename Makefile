@@ -1,0 +1,37 @@
+# Everything here is a shorthand; each line can be typed by hand.
+.DEFAULT_GOAL := help
+.PHONY: help dev test check fmt lint build psql up down
+
+DATA ?= .rollcall
+TOOL := go tool -modfile=tools/go.mod
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: ## Run everything in one process: API, worker, Temporal with its Web UI, PostgreSQL, the dev world
+	go run ./cmd/rollcall-dev --data $(DATA)
+
+test: ## Run the tests
+	go test ./...
+
+check: ## Run everything that CI runs
+	.ci/run
+
+fmt: ## Format the code
+	$(TOOL) golangci-lint fmt
+
+lint: ## Look for mistakes, and for imports that climb a floor
+	$(TOOL) golangci-lint run
+	$(TOOL) workflowcheck ./workflows/...
+
+build: ## Make bin/rollcall, as the container image has it
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/rollcall ./cmd/rollcall
+
+psql: ## Open the database of the compose file
+	docker compose exec postgres psql -U rollcall rollcall
+
+up: ## Start the production shape with Docker Compose
+	docker compose up --detach --wait
+
+down: ## Stop it; the data stays
+	docker compose down

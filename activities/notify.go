@@ -1,0 +1,57 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"rollcall/automation"
+	"rollcall/postgres"
+)
+
+// Notify writes a notification that users see inside the product, exactly once.
+type Notify struct{ db *postgres.DB }
+
+// NotifyParams is the "with" of a notify step.
+type NotifyParams struct {
+	To   Texts  `json:"to" doc:"Who is told: user ids, \"manager\", or \"team:support\"."`
+	Text string `json:"text" doc:"What they read."`
+}
+
+// Kind names the action.
+func (NotifyParams) Kind() string { return "notify" }
+
+// About describes the action.
+func (NotifyParams) About() (title, description string) {
+	return "Notify in the product", "Writes a notification to one or several users."
+}
+
+// FirstTry is short: our own database.
+func (NotifyParams) FirstTry() time.Duration { return 5 * time.Second }
+
+// Check wants a recipient and a text.
+func (p NotifyParams) Check(c *Checking) {
+	if len(p.To) == 0 || p.To[0] == "" {
+		c.Add("/to", "required", "to is required")
+	}
+	c.Require("text", p.Text)
+}
+
+// DoInside writes the notifications in the transaction that records the visit.
+func (n *Notify) DoInside(ctx context.Context, tx *postgres.Inside, c Call[NotifyParams]) (Output, error) {
+	users, others, err := recipients(ctx, n.db, c.Params.To, &c.User)
+	if err != nil {
+		return Output{}, err
+	}
+	if len(others) > 0 {
+		return Output{}, fmt.Errorf("%w: there is no user %q to notify", automation.ErrInvalid, others[0])
+	}
+	ids := make([]any, len(users))
+	for i, u := range users {
+		if err := tx.Notify(ctx, c.Key+"/"+u.ID, u.ID, c.Params.Text); err != nil {
+			return Output{}, err
+		}
+		ids[i] = u.ID
+	}
+	return Output{What: fmt.Sprintf("notified %d users", len(users)), Values: map[string]any{"users": ids}}, nil
+}

@@ -1,0 +1,121 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"rollcall/automation"
+	"rollcall/connect"
+	"rollcall/postgres"
+	"rollcall/workflows"
+)
+
+// maxText is how much of an error's text or of a value is kept.
+const maxText = 4 << 10
+
+// act runs an action and says to the workflow what came of it.
+func (s *Set) act(ctx context.Context, kind string, run runner, in workflows.StepInput) (workflows.ActionResult, error) {
+	err := run(ctx, postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit}, in.Last)
+	outcome, err := judged(err)
+	if err != nil {
+		s.Metrics.failed(kind)
+		return workflows.ActionResult{}, failure(err)
+	}
+	return workflows.ActionResult{Outcome: outcome, Completed: in.Last && outcome == workflows.Done}, nil
+}
+
+// judged takes the answers of the gate out of an error.
+func judged(err error) (workflows.Outcome, error) {
+	switch {
+	case err == nil:
+		return workflows.Done, nil
+	case errors.Is(err, automation.ErrFinished):
+		return workflows.Ended, nil
+	case errors.Is(err, postgres.ErrPaused):
+		return workflows.Kept, nil
+	default:
+		return "", err
+	}
+}
+
+func notAdmitted(err error) bool {
+	outcome, _ := judged(err)
+	return outcome != ""
+}
+
+// record writes down what an action came to. It does so even when the attempt's time is over,
+// because the effect may have happened.
+func (s *Set) record(ctx context.Context, ref postgres.VisitRef, kind string, out Output, failed error, last bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if failed != nil {
+		text := cut(failed.Error())
+		if err := s.DB.FailVisit(ctx, ref, text, !permanent(failed)); err != nil {
+			return errors.Join(failed, err)
+		}
+		return failed
+	}
+	s.Metrics.done(kind)
+	if err := s.DB.FinishVisit(ctx, ref, cut(out.What), out.Values, last); err != nil {
+		return fmt.Errorf("record %s: %w", ref.Step, err)
+	}
+	return nil
+}
+
+// permanent reports whether trying an action again cannot help.
+func permanent(err error) bool {
+	return errors.Is(err, automation.ErrInvalid) || errors.Is(err, automation.ErrNotFound) ||
+		errors.Is(err, automation.ErrConflict) || connect.IsPermanent(err)
+}
+
+// failure is an action's error in Temporal's terms.
+func failure(err error) error {
+	if permanent(err) {
+		return temporal.NewNonRetryableApplicationError(cut(err.Error()), workflows.FailedForGood, nil)
+	}
+	options := temporal.ApplicationErrorOptions{}
+	if after, ok := connect.RetryAfter(err); ok {
+		options.NextRetryDelay = after
+	}
+	return temporal.NewApplicationErrorWithOptions(cut(err.Error()), connect.Class(err), options)
+}
+
+// cut keeps the beginning of a text, at a character's edge.
+func cut(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	end := maxText
+	for end > 0 && text[end]&0xc0 == 0x80 {
+		end--
+	}
+	return text[:end] + "…"
+}
+
+func (s *Set) beginDelay(ctx context.Context, in workflows.DelayInput) (workflows.DelayResult, error) {
+	ref := postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit}
+	wait, err := s.DB.BeginDelay(ctx, ref, in.Until)
+	outcome, err := judged(err)
+	return workflows.DelayResult{Outcome: outcome, Until: wait.Until, Shown: wait.Shown}, err
+}
+
+func (s *Set) takeBranch(ctx context.Context, in workflows.StepInput) (workflows.BranchResult, error) {
+	arm, err := s.DB.TakeBranch(ctx, postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit})
+	outcome, err := judged(err)
+	if err != nil && permanent(err) {
+		err = failure(err)
+	}
+	return workflows.BranchResult{Outcome: outcome, Arm: arm}, err
+}
+
+func (s *Set) finishEnrollment(ctx context.Context, in workflows.FinishInput) (workflows.EnrollmentResult, error) {
+	status, reason, err := s.DB.EndEnrollment(ctx, in.EnrollmentID, in.Status, cut(in.Reason))
+	if errors.Is(err, automation.ErrNotFound) { // its ledger row is gone with its database
+		return workflows.EnrollmentResult{Status: automation.Unenrolled, Reason: "the enrollment is unknown"}, nil
+	}
+	return workflows.EnrollmentResult{Status: status, Reason: reason}, err
+}

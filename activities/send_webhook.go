@@ -1,0 +1,130 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"rollcall/connect"
+	"rollcall/connect/webhook"
+)
+
+// SendWebhook calls another system, signed by Standard Webhooks. The key is the webhook-id.
+type SendWebhook struct {
+	webhook *webhook.Sender
+	secrets []string
+}
+
+// SendWebhookParams is the "with" of a send_webhook step.
+type SendWebhookParams struct {
+	URL     string            `json:"url" doc:"Where it goes. The host must not be a template."`
+	Method  string            `json:"method,omitempty" doc:"POST if left out; or GET, PUT, PATCH, DELETE."`
+	Headers map[string]string `json:"headers,omitempty" doc:"More headers."`
+	Body    any               `json:"body,omitempty" doc:"Sent as JSON. Left out: the user, the event and the enrollment."`
+}
+
+// Kind names the action.
+func (SendWebhookParams) Kind() string { return "send_webhook" }
+
+// About describes the action.
+func (SendWebhookParams) About() (title, description string) {
+	return "Send a webhook", "Sends an HTTP request, signed as Standard Webhooks says. Its status and body are outputs."
+}
+
+// FirstTry is short: the receiver knows a repetition by its webhook-id.
+func (SendWebhookParams) FirstTry() time.Duration { return 5 * time.Second }
+
+// Check judges what is sent.
+func (p SendWebhookParams) Check(c *Checking) {
+	if c.Require("url", p.URL); p.URL == "" {
+		return
+	}
+	switch {
+	case c.Settled(p.URL):
+		if err := webhook.CheckURL(p.URL); err != nil {
+			c.Add("/url", "invalid-url", "%s", err)
+		}
+	case templateInHost(p.URL):
+		c.Add("/url", "template-in-host", "the scheme and the host of an address must not be templates")
+	}
+	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+	if p.Method != "" && c.Settled(p.Method) && !slices.Contains(methods, p.Method) {
+		c.Add("/method", "invalid-method", "the method is GET, POST, PUT, PATCH or DELETE")
+	}
+	if err := webhook.CheckHeaders(p.Headers); err != nil {
+		c.Add("/headers", "invalid-header", "%s", err)
+	}
+}
+
+// templateInHost reports whether a template stands before the path of an address.
+func templateInHost(address string) bool {
+	settled := templateTag.ReplaceAllString(address, "")
+	u, err := url.Parse(settled)
+	if err != nil || u.Host == "" {
+		return true
+	}
+	fixed := u.Scheme + "://" + u.Host
+	return len(address) < len(fixed) || address[:len(fixed)] != fixed || isTemplateStart(address[len(fixed):])
+}
+
+func isTemplateStart(rest string) bool { return len(rest) > 1 && rest[0] == '{' }
+
+// Do sends the request.
+func (a *SendWebhook) Do(ctx context.Context, c Call[SendWebhookParams]) (Output, error) {
+	if a.webhook == nil {
+		return Output{}, connect.Permanent(errors.New("webhooks are not configured"))
+	}
+	body, err := c.Params.body(&c)
+	if err != nil {
+		return Output{}, err
+	}
+	answer, err := a.webhook.Send(ctx, webhook.Request{
+		ID: c.Key, Method: c.Params.Method, URL: c.Params.URL, Headers: c.Params.Headers, Body: body, Secrets: a.secrets,
+	})
+	if err != nil {
+		return Output{}, fmt.Errorf("send webhook: %w", err)
+	}
+	values := map[string]any{"status": answer.Status}
+	var decoded any
+	if json.Unmarshal(answer.Body, &decoded) == nil {
+		values["body"] = decoded
+	}
+	return Output{What: fmt.Sprintf("called %s: %d", host(c.Params.URL), answer.Status), Values: values}, nil
+}
+
+func (p SendWebhookParams) body(c *Call[SendWebhookParams]) ([]byte, error) {
+	if p.Method == http.MethodGet {
+		return nil, nil
+	}
+	body := p.Body
+	if body == nil {
+		body = map[string]any{
+			"type": "workflow." + c.Enrollment.Workflow,
+			"data": map[string]any{
+				"user":  map[string]any{"id": c.User.ID, "properties": c.User.Properties},
+				"event": c.Enrollment.Event,
+				"enrollment": map[string]any{
+					"id": c.Enrollment.ID, "workflow": c.Enrollment.Workflow, "version": c.Enrollment.Version,
+				},
+			},
+		}
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("write webhook body: %w", err)
+	}
+	return text, nil
+}
+
+func host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "the address"
+	}
+	return u.Host
+}

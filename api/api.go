@@ -1,0 +1,150 @@
+// Package api is Rollcall's HTTP interface: gin with huma, all operations on one screen, a file per
+// resource, one table of errors.
+//
+// Floor 3. A handler decodes, calls the domain and answers; what it knows of actions is the catalog
+// that it is given.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/automation"
+	"rollcall/postgres"
+	"rollcall/triggers"
+)
+
+// Deps is what the API works with.
+type Deps struct {
+	DB       *postgres.DB
+	Catalog  automation.Catalog
+	Pump     *triggers.Pump                  // woken after each change
+	Starter  *triggers.Starter               // woken after each command
+	Temporal func(ctx context.Context) error // nil when Temporal answers
+	Metrics  prometheus.Gatherer
+	Keys     []string // bearer keys; none: everybody may call
+	UI       string   // address of Temporal's Web UI, for links; "" when there is none
+	Log      *slog.Logger
+	Version  string
+
+	HealthOnly bool // serves health and metrics, and no operation
+}
+
+// server holds what handlers need.
+type server struct {
+	Deps
+	huma.API
+}
+
+var problemsOnce sync.Once
+
+// New returns the handler of the whole API.
+func New(d Deps) http.Handler {
+	problemsOnce.Do(useProblems)
+	gin.SetMode(gin.ReleaseMode)
+	router := gin.New()
+	router.HandleMethodNotAllowed = true
+	router.RedirectTrailingSlash = false
+	router.UseRawPath = true
+	router.UnescapePathValues = true
+	_ = router.SetTrustedProxies(nil)
+	s := &server{Deps: d}
+	router.Use(s.observe, s.authenticate, checkBody)
+	router.NoRoute(func(c *gin.Context) {
+		sendProblem(c, newProblem(http.StatusNotFound, "not-found", "there is nothing here"))
+	})
+	router.NoMethod(func(c *gin.Context) {
+		sendProblem(c, newProblem(http.StatusMethodNotAllowed, "method-not-allowed", "this resource does not take that method"))
+	})
+	s.health(router)
+	if d.HealthOnly {
+		return router
+	}
+	s.API = humagin.New(router, config(d.Version))
+	s.routes()
+	s.docs(router)
+	return router
+}
+
+func config(version string) huma.Config {
+	c := huma.DefaultConfig("Rollcall", version)
+	c.Info.Description = "User-based workflows for an organisation. Times are RFC 3339 UTC; lists are {\"items\", \"next\"}; errors are RFC 9457 problems."
+	c.DocsPath, c.SchemasPath = "", ""
+	c.CreateHooks = nil
+	c.RejectUnknownQueryParameters = true
+	c.Formats = map[string]huma.Format{
+		"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal},
+		"json":             {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal},
+	}
+	c.DefaultFormat = "application/json"
+	return c
+}
+
+// routes is every operation of the API.
+func (s *server) routes() {
+	const users, properties, events, workflows, enrollments, catalogue = "Users", "Properties", "Events", "Workflows", "Enrollments", "Catalogue"
+
+	operation(s, users, "GET", "/v1/users", "list-users", "List users", s.listUsers)
+	operation(s, users, "POST", "/v1/users/batch", "write-users", "Create or change many users", s.writeUsers)
+	operation(s, users, "GET", "/v1/users/{id}", "get-user", "Read a user", s.getUser)
+	operation(s, users, "PUT", "/v1/users/{id}", "put-user", "Create a user or replace its properties", s.putUser)
+	operation(s, users, "PATCH", "/v1/users/{id}", "patch-user", "Change properties of a user; null clears one", s.patchUser)
+	operation(s, users, "DELETE", "/v1/users/{id}", "delete-user", "Delete a user and what is known about it", s.deleteUser)
+	operation(s, users, "GET", "/v1/users/{id}/history", "get-user-history", "List what changed about a user, newest first", s.userHistory)
+
+	operation(s, properties, "GET", "/v1/properties", "list-properties", "List the properties that users have", s.listProperties)
+	operation(s, properties, "GET", "/v1/properties/{name}", "get-property", "Read a property", s.getProperty)
+	operation(s, properties, "PUT", "/v1/properties/{name}", "put-property", "Declare a property or change it", s.putProperty)
+	operation(s, properties, "DELETE", "/v1/properties/{name}", "delete-property", "Delete a property that nothing uses", s.deleteProperty)
+
+	operation(s, events, "POST", "/v1/events", "send-event", "Send one event", s.sendEvent)
+	operation(s, events, "POST", "/v1/events/batch", "send-events", "Send up to 1,000 events", s.sendEvents)
+
+	operation(s, workflows, "GET", "/v1/workflows", "list-workflows", "List workflows", s.listWorkflows)
+	operation(s, workflows, "POST", "/v1/workflows/validate", "validate-workflow", "Tell all problems of a definition", s.validateWorkflow, definitionBody)
+	operation(s, workflows, "GET", "/v1/workflows/{name}", "get-workflow", "Read a workflow", s.getWorkflow)
+	operation(s, workflows, "PUT", "/v1/workflows/{name}", "put-workflow", "Save the draft of a workflow, as JSON or YAML", s.putWorkflow, definitionBody)
+	operation(s, workflows, "DELETE", "/v1/workflows/{name}", "delete-workflow", "Delete a workflow that was never published", s.deleteWorkflow)
+	operation(s, workflows, "POST", "/v1/workflows/{name}/publish", "publish-workflow", "Make the draft the version that enrolls", s.publishWorkflow)
+	operation(s, workflows, "POST", "/v1/workflows/{name}/pause", "pause-workflow", "Keep actions from starting; nothing is dropped", s.pauseWorkflow)
+	operation(s, workflows, "POST", "/v1/workflows/{name}/resume", "resume-workflow", "End a pause", s.resumeWorkflow)
+	operation(s, workflows, "POST", "/v1/workflows/{name}/archive", "archive-workflow", "Enroll nobody any more; what runs finishes", s.archiveWorkflow)
+	operation(s, workflows, "GET", "/v1/workflows/{name}/versions", "list-versions", "List the versions of a workflow, newest first", s.listVersions)
+	operation(s, workflows, "GET", "/v1/workflows/{name}/versions/{n}", "get-version", "Read one version", s.getVersion)
+	operation(s, workflows, "GET", "/v1/workflows/{name}/decisions", "list-decisions", "List why a user was or was not enrolled", s.listDecisions)
+
+	operation(s, enrollments, "POST", "/v1/workflows/{name}/enrollments", "enroll-user", "Enroll a user on request", s.enrollUser)
+	operation(s, enrollments, "GET", "/v1/enrollments", "list-enrollments", "List enrollments, newest first", s.listEnrollments)
+	operation(s, enrollments, "GET", "/v1/enrollments/{id}", "get-enrollment", "Read an enrollment with its timeline", s.getEnrollment)
+	operation(s, enrollments, "POST", "/v1/enrollments/{id}/unenroll", "unenroll", "Take a user out; no action starts afterwards", s.unenroll)
+	operation(s, enrollments, "GET", "/v1/notifications", "list-notifications", "List notifications, newest first", s.listNotifications)
+
+	operation(s, catalogue, "GET", "/v1/actions", "list-actions", "List the kinds of actions, with their schemas", s.listActions)
+	operation(s, catalogue, "GET", "/v1/triggers", "list-triggers", "List the kinds of triggers and the system's events", s.listTriggers)
+}
+
+// operation registers one handler. Its errors go through the table of problems.
+func operation[I, O any](s *server, tag, method, path, id, summary string, h func(context.Context, *I) (*O, error), adjust ...func(*huma.Operation)) {
+	o := huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag},
+		MaxBodyBytes: maxBody + 1,
+		Errors:       []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+	}
+	for _, f := range adjust {
+		f(&o)
+	}
+	huma.Register(s.API, o, func(ctx context.Context, in *I) (*O, error) {
+		out, err := h(ctx, in)
+		if err != nil {
+			return nil, s.problem(ctx, err)
+		}
+		return out, nil
+	})
+}

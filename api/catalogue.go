@@ -1,0 +1,26 @@
+package api
+
+import (
+	"context"
+
+	"rollcall/automation"
+	"rollcall/triggers"
+)
+
+func (s *server) listActions(context.Context, *struct{}) (*List[automation.ActionKind], error) {
+	return page([]automation.ActionKind(s.Catalog), ""), nil
+}
+
+// TriggersOut is the catalogue of triggers.
+type TriggersOut struct {
+	Body struct {
+		Items  []triggers.Kind        `json:"items"`
+		Events []automation.EventKind `json:"events" doc:"The events that the system emits; others may be sent under any other name."`
+	}
+}
+
+func (s *server) listTriggers(context.Context, *struct{}) (*TriggersOut, error) {
+	out := &TriggersOut{}
+	out.Body.Items, out.Body.Events = triggers.Kinds(), automation.SystemEvents()
+	return out, nil
+}

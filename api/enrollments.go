@@ -1,0 +1,129 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"rollcall/automation"
+	"rollcall/postgres"
+)
+
+type enrollIn struct {
+	workflowPath
+	Body struct {
+		UserID string `json:"user_id" doc:"Whom to enroll."`
+	}
+}
+
+// EnrollmentOut is one enrollment.
+type EnrollmentOut struct {
+	Status int
+	Body   struct {
+		automation.Enrollment
+		TemporalURL string             `json:"temporal_url,omitempty" doc:"The enrollment in Temporal's Web UI."`
+		Timeline    []automation.Visit `json:"timeline,omitempty" doc:"The steps it entered, in order."`
+		InFlight    []string           `json:"in_flight,omitempty" doc:"Steps that ran when it was taken out; they may still finish."`
+	}
+}
+
+func (s *server) enrollment(status int, e *automation.Enrollment) *EnrollmentOut {
+	out := &EnrollmentOut{Status: status}
+	out.Body.Enrollment = *e
+	if s.UI != "" {
+		out.Body.TemporalURL = s.UI + "/namespaces/default/workflows/" + url.PathEscape(e.TemporalWorkflowID)
+	}
+	return out
+}
+
+func (s *server) enrollUser(ctx context.Context, in *enrollIn) (*EnrollmentOut, error) {
+	e, order, err := s.DB.Enroll(ctx, in.Name, in.Body.UserID)
+	if err != nil {
+		return nil, err
+	}
+	s.Starter.Start([]postgres.Order{*order})
+	return s.enrollment(http.StatusCreated, e), nil
+}
+
+type enrollmentsIn struct {
+	Page
+	Workflow string `query:"workflow" doc:"Only of this workflow."`
+	User     string `query:"user" doc:"Only of this user."`
+	Status   string `query:"status" enum:"held,pending,active,completed,unenrolled,failed" doc:"Only in this status."`
+}
+
+func (s *server) listEnrollments(ctx context.Context, in *enrollmentsIn) (*List[automation.Enrollment], error) {
+	q := postgres.EnrollmentQuery{
+		Workflow: in.Workflow, UserID: in.User, Status: automation.EnrollmentStatus(in.Status), Limit: in.limit() + 1,
+	}
+	if err := in.read(&q.Before); err != nil {
+		return nil, err
+	}
+	items, err := s.DB.Enrollments(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	items, more := trim(items, in.limit())
+	if more {
+		last := items[len(items)-1]
+		return page(items, pageToken(postgres.EnrollmentCursor{CreatedAt: last.CreatedAt, ID: last.ID})), nil
+	}
+	return page(items, ""), nil
+}
+
+type enrollmentPath struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+func (s *server) getEnrollment(ctx context.Context, in *enrollmentPath) (*EnrollmentOut, error) {
+	e, err := s.DB.Enrollment(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := s.enrollment(http.StatusOK, e)
+	out.Body.Timeline, err = s.DB.Timeline(ctx, in.ID)
+	return out, err
+}
+
+type unenrollIn struct {
+	enrollmentPath
+	Body *struct {
+		Reason string `json:"reason,omitempty" maxLength:"200" doc:"Why; it stands in the enrollment."`
+	}
+}
+
+func (s *server) unenroll(ctx context.Context, in *unenrollIn) (*EnrollmentOut, error) {
+	reason := "on request"
+	if in.Body != nil && in.Body.Reason != "" {
+		reason = in.Body.Reason
+	}
+	e, running, err := s.DB.Unenroll(ctx, in.ID, reason)
+	if err != nil {
+		return nil, err
+	}
+	s.Starter.Wake()
+	out := s.enrollment(http.StatusOK, e)
+	out.Body.InFlight = running
+	return out, nil
+}
+
+type notificationsIn struct {
+	Page
+	User string `query:"user" doc:"Only to this user."`
+}
+
+func (s *server) listNotifications(ctx context.Context, in *notificationsIn) (*List[postgres.Notification], error) {
+	var before int64
+	if err := in.read(&before); err != nil {
+		return nil, err
+	}
+	items, err := s.DB.Notifications(ctx, in.User, before, in.limit()+1)
+	if err != nil {
+		return nil, err
+	}
+	items, more := trim(items, in.limit())
+	if more {
+		return page(items, pageToken(items[len(items)-1].ID)), nil
+	}
+	return page(items, ""), nil
+}

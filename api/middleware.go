@@ -1,0 +1,112 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"rollcall/strictjson"
+)
+
+// maxBody is how large a request may be.
+const maxBody = 1 << 20
+
+type requestKey struct{}
+
+// observe gives the request an id, logs it, and answers a panic as an internal error.
+func (s *server) observe(c *gin.Context) {
+	began := time.Now()
+	id := uuid.Must(uuid.NewV7()).String()
+	c.Header("X-Request-Id", id)
+	c.Header("X-Content-Type-Options", "nosniff")
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestKey{}, id))
+	defer func() {
+		if r := recover(); r != nil {
+			s.Log.Error("panic", "request_id", id, "panic", r, "stack", string(debug.Stack()))
+			if !c.Writer.Written() {
+				sendProblem(c, newProblem(http.StatusInternalServerError, "internal", "internal error"))
+			}
+		}
+		s.Log.Debug("request", "request_id", id, "method", c.Request.Method, "path", c.FullPath(),
+			"status", c.Writer.Status(), "duration", time.Since(began))
+	}()
+	if len(c.Request.RequestURI) > 8<<10 {
+		sendProblem(c, newProblem(http.StatusRequestURITooLong, "uri-too-long", "the address is longer than 8 KiB"))
+		return
+	}
+	c.Next()
+}
+
+// authenticate wants a key for everything under /v1 and for the metrics, where keys are configured.
+func (s *server) authenticate(c *gin.Context) {
+	path := c.Request.URL.Path
+	if len(s.Keys) == 0 || !strings.HasPrefix(path, "/v1/") && path != "/metrics" {
+		return
+	}
+	key, ok := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
+	given := sha256.Sum256([]byte(key))
+	for _, k := range s.Keys {
+		known := sha256.Sum256([]byte(k))
+		if ok && subtle.ConstantTimeCompare(given[:], known[:]) == 1 {
+			return
+		}
+	}
+	c.Header("WWW-Authenticate", "Bearer")
+	sendProblem(c, newProblem(http.StatusUnauthorized, "unauthenticated", "a valid key in the Authorization header is required"))
+}
+
+// checkBody refuses bodies of other types and encodings before they are read.
+func checkBody(c *gin.Context) {
+	r := c.Request
+	if r.ContentLength == 0 || r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return
+	}
+	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		sendProblem(c, newProblem(http.StatusUnsupportedMediaType, "unsupported-encoding", "bodies are not compressed"))
+		return
+	}
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := strings.ToLower(params["charset"])
+	switch {
+	case err == nil && (charset == "" || charset == "utf-8") && (kind == "application/json" || isYAML(kind) && takesYAML(c.FullPath())):
+	default:
+		sendProblem(c, newProblem(http.StatusUnsupportedMediaType, "unsupported-media-type", "the body must be application/json; definitions may be application/yaml"))
+		return
+	}
+	if r.ContentLength > maxBody {
+		sendProblem(c, newProblem(http.StatusRequestEntityTooLarge, "payload-too-large", "a body has at most 1 MiB"))
+	}
+}
+
+// unmarshal decodes a body strictly. huma calls it twice: for its schema check and for the struct.
+func unmarshal(data []byte, v any) error {
+	if plain, ok := v.(*any); ok {
+		parsed, err := strictjson.Parse(data)
+		*plain = parsed
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
+}
+
+// definitionBody describes the body of an operation that takes a definition.
+func definitionBody(o *huma.Operation) {
+	o.MaxBodyBytes = 512<<10 + 1
+	object := &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}}
+	o.RequestBody = &huma.RequestBody{
+		Required: true, Description: "A workflow, as docs/writing-workflows.md describes it.",
+		Content: map[string]*huma.MediaType{"application/json": object, "application/yaml": object},
+	}
+}

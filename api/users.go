@@ -1,0 +1,172 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"rollcall/automation"
+)
+
+// UserPath names a user.
+type UserPath struct {
+	ID string `path:"id" maxLength:"1024" doc:"The user's id: opaque, at most 128 bytes, without \"/\"."`
+}
+
+// UserBody is what is known about a user.
+type UserBody struct {
+	Properties map[string]any `json:"properties,omitempty" doc:"Values by property."`
+}
+
+// UserOut is one user.
+type UserOut struct {
+	Status int
+	Body   *automation.User
+}
+
+type listUsersIn struct{ Page }
+
+// List is one page of a list.
+type List[T any] struct {
+	Body struct {
+		Items []T     `json:"items"`
+		Next  *string `json:"next" doc:"Where the list goes on: the page_token of the next call; null at the end."`
+	}
+}
+
+func page[T any](items []T, next string) *List[T] {
+	var l List[T]
+	l.Body.Items = items
+	if next != "" {
+		l.Body.Next = &next
+	}
+	return &l
+}
+
+func (s *server) listUsers(ctx context.Context, in *listUsersIn) (*List[automation.User], error) {
+	var after string
+	if err := in.read(&after); err != nil {
+		return nil, err
+	}
+	users, err := s.DB.Users(ctx, after, in.limit()+1)
+	if err != nil {
+		return nil, err
+	}
+	users, more := trim(users, in.limit())
+	if more {
+		return page(users, pageToken(users[len(users)-1].ID)), nil
+	}
+	return page(users, ""), nil
+}
+
+func (s *server) getUser(ctx context.Context, in *UserPath) (*UserOut, error) {
+	u, err := s.DB.User(ctx, in.ID)
+	return &UserOut{Status: http.StatusOK, Body: u}, err
+}
+
+type writeUserIn struct {
+	UserPath
+	Body UserBody
+}
+
+func (s *server) putUser(ctx context.Context, in *writeUserIn) (*UserOut, error) {
+	u, created, err := s.DB.PutUser(ctx, in.ID, in.Body.Properties, "api")
+	s.Pump.Wake()
+	return &UserOut{Status: createdOr(created), Body: u}, err
+}
+
+func (s *server) patchUser(ctx context.Context, in *writeUserIn) (*UserOut, error) {
+	u, err := s.DB.PatchUser(ctx, in.ID, in.Body.Properties, "api")
+	s.Pump.Wake()
+	return &UserOut{Status: http.StatusOK, Body: u}, err
+}
+
+func (s *server) deleteUser(ctx context.Context, in *UserPath) (*struct{}, error) {
+	err := s.DB.DeleteUser(ctx, in.ID, "api")
+	s.Pump.Wake()
+	s.Starter.Wake()
+	return nil, err
+}
+
+// UserItem is one user of a batch.
+type UserItem struct {
+	ID         string         `json:"id"`
+	Properties map[string]any `json:"properties,omitempty"`
+}
+
+type writeUsersIn struct {
+	Body struct {
+		Items []UserItem `json:"items" maxItems:"1000" doc:"Users to create, or whose properties to change."`
+	}
+}
+
+// ItemResult is what became of one item of a batch.
+type ItemResult struct {
+	ID       string               `json:"id"`
+	Status   string               `json:"status" enum:"created,updated,accepted,duplicate,refused"`
+	Problems []automation.Problem `json:"errors,omitempty"`
+}
+
+// BatchOut is what became of the items of a batch, each at its position.
+type BatchOut struct {
+	Status int
+	Body   struct {
+		Items []ItemResult `json:"items"`
+	}
+}
+
+func (s *server) writeUsers(ctx context.Context, in *writeUsersIn) (*BatchOut, error) {
+	out := &BatchOut{Status: http.StatusOK}
+	out.Body.Items = []ItemResult{}
+	defer s.Pump.Wake()
+	for i, item := range in.Body.Items {
+		result := ItemResult{ID: item.ID, Status: "updated"}
+		_, created, err := s.DB.UpsertUser(ctx, item.ID, item.Properties, "api")
+		switch {
+		case errors.Is(err, automation.ErrInvalid):
+			result.Status, result.Problems = "refused", itemProblems(err, "/items/"+strconv.Itoa(i))
+		case err != nil:
+			return nil, err
+		case created:
+			result.Status = "created"
+		}
+		out.Body.Items = append(out.Body.Items, result)
+	}
+	return out, nil
+}
+
+// itemProblems are the problems of one item of a batch, which stands at pointer.
+func itemProblems(err error, pointer string) []automation.Problem {
+	var problems automation.Problems
+	p := describe(err)
+	if len(p.Problems) == 0 {
+		problems.Add(pointer, p.Type[len(typePrefix):], "%s", p.Detail)
+	}
+	problems.Join(pointer, p.Problems)
+	return problems
+}
+
+type historyIn struct {
+	UserPath
+	Page
+}
+
+func (s *server) userHistory(ctx context.Context, in *historyIn) (*List[automation.Change], error) {
+	var before int64
+	if err := in.read(&before); err != nil {
+		return nil, err
+	}
+	changes, next, err := s.DB.History(ctx, in.ID, before, in.limit())
+	if err != nil || next == 0 {
+		return page(changes, ""), err
+	}
+	return page(changes, pageToken(next)), nil
+}
+
+func createdOr(created bool) int {
+	if created {
+		return http.StatusCreated
+	}
+	return http.StatusOK
+}

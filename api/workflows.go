@@ -1,0 +1,236 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"rollcall/automation"
+	"rollcall/postgres"
+	"rollcall/strictjson"
+)
+
+// Workflow is a definition with what became of it.
+type Workflow struct {
+	Name        string                              `json:"name"`
+	Title       string                              `json:"title"`
+	Status      automation.DefinitionStatus         `json:"status" enum:"draft,live,paused,archived"`
+	LiveVersion int                                 `json:"live_version,omitempty" doc:"The version that enrolls."`
+	Draft       json.RawMessage                     `json:"draft" doc:"The definition as last saved."`
+	DraftHash   string                              `json:"draft_hash"`
+	Enrollments map[automation.EnrollmentStatus]int `json:"enrollments,omitempty" doc:"How many, by status."`
+	CreatedAt   time.Time                           `json:"created_at"`
+	UpdatedAt   time.Time                           `json:"updated_at"`
+}
+
+func workflowOf(d *automation.Definition) Workflow {
+	return Workflow{
+		Name: d.Name, Title: d.Title, Status: d.Status, LiveVersion: d.LiveVersion,
+		Draft: d.Draft, DraftHash: d.DraftHash, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt,
+	}
+}
+
+// WorkflowOut is one workflow. Its ETag is the hash of the draft.
+type WorkflowOut struct {
+	Status int
+	ETag   string `header:"ETag"`
+	Body   Workflow
+}
+
+type workflowPath struct {
+	Name string `path:"name" maxLength:"64"`
+}
+
+func (s *server) workflow(ctx context.Context, status int, d *automation.Definition, err error) (*WorkflowOut, error) {
+	if err != nil {
+		return nil, err
+	}
+	w := workflowOf(d)
+	w.Enrollments, err = s.DB.Counts(ctx, d.Name)
+	return &WorkflowOut{Status: status, ETag: `"` + d.DraftHash + `"`, Body: w}, err
+}
+
+func (s *server) listWorkflows(ctx context.Context, in *Page) (*List[Workflow], error) {
+	var after string
+	if err := in.read(&after); err != nil {
+		return nil, err
+	}
+	definitions, err := s.DB.Definitions(ctx, after, in.limit()+1)
+	if err != nil {
+		return nil, err
+	}
+	definitions, more := trim(definitions, in.limit())
+	items := make([]Workflow, len(definitions))
+	for i := range definitions {
+		items[i] = workflowOf(&definitions[i])
+	}
+	if more {
+		return page(items, pageToken(items[len(items)-1].Name)), nil
+	}
+	return page(items, ""), nil
+}
+
+func (s *server) getWorkflow(ctx context.Context, in *workflowPath) (*WorkflowOut, error) {
+	d, err := s.DB.Definition(ctx, in.Name)
+	return s.workflow(ctx, http.StatusOK, d, err)
+}
+
+type definitionIn struct {
+	ContentType string `header:"Content-Type" hidden:"true"`
+	RawBody     []byte
+}
+
+// document reads a definition in the format that the request names.
+func (in *definitionIn) document() (*automation.Document, error) {
+	kind, _, _ := mime.ParseMediaType(in.ContentType)
+	if isYAML(kind) {
+		return ParseYAML(in.RawBody)
+	}
+	return automation.ParseDocument(in.RawBody)
+}
+
+type putWorkflowIn struct {
+	workflowPath
+	definitionIn
+	IfMatch string `header:"If-Match" doc:"The ETag of the draft that is replaced."`
+}
+
+func (s *server) putWorkflow(ctx context.Context, in *putWorkflowIn) (*WorkflowOut, error) {
+	document, err := in.document()
+	if err != nil {
+		return nil, err
+	}
+	if document.Name == "" {
+		document.Name = in.Name
+	}
+	if document.Name != in.Name {
+		var p automation.Problems
+		p.Add("/name", "name-differs", "the address says %q and the definition %q", in.Name, document.Name)
+		return nil, automation.Invalid("the workflow", p)
+	}
+	d, created, err := s.DB.SaveDraft(ctx, document, hashOf(in.IfMatch))
+	return s.workflow(ctx, createdOr(created), d, err)
+}
+
+// hashOf is the hash in an If-Match header; "" where any draft will do.
+func hashOf(ifMatch string) string {
+	if ifMatch == "*" {
+		return ""
+	}
+	return strings.Trim(strings.TrimPrefix(ifMatch, "W/"), `"`)
+}
+
+type deleteWorkflowIn struct {
+	workflowPath
+	IfMatch string `header:"If-Match" doc:"The ETag of the draft that is deleted."`
+}
+
+func (s *server) deleteWorkflow(ctx context.Context, in *deleteWorkflowIn) (*struct{}, error) {
+	return nil, s.DB.DeleteDefinition(ctx, in.Name, hashOf(in.IfMatch))
+}
+
+// ValidateOut tells the problems of a definition.
+type ValidateOut struct {
+	Body struct {
+		Valid    bool                 `json:"valid"`
+		Problems []automation.Problem `json:"problems"`
+		NextRuns []NextRun            `json:"next_runs" doc:"When schedule triggers fire next."`
+	}
+}
+
+// NextRun is an instant at which a schedule trigger will fire.
+type NextRun struct {
+	Trigger int       `json:"trigger" doc:"The position of the trigger."`
+	Local   string    `json:"local"`
+	UTC     time.Time `json:"utc"`
+}
+
+func (s *server) validateWorkflow(ctx context.Context, in *definitionIn) (*ValidateOut, error) {
+	out := &ValidateOut{}
+	out.Body.NextRuns, out.Body.Problems = []NextRun{}, []automation.Problem{}
+	document, err := in.document()
+	if err == nil {
+		err = s.DB.ValidateDocument(ctx, document)
+	}
+	invalid, isInvalid := errors.AsType[*automation.InvalidError](err)
+	syntax, isSyntax := errors.AsType[*strictjson.SyntaxError](err)
+	switch {
+	case isInvalid:
+		out.Body.Problems = invalid.Problems
+	case isSyntax:
+		out.Body.Problems = append(out.Body.Problems, automation.Problem{Code: syntax.Code, Message: syntax.Message})
+	case err != nil:
+		return nil, err
+	}
+	out.Body.Valid = len(out.Body.Problems) == 0
+	return out, nil
+}
+
+type publishIn struct {
+	workflowPath
+	Body *struct {
+		Existing string `json:"existing,omitempty" enum:"skip,enroll" doc:"Whether users for whom a filter trigger holds already are enrolled; skip if left out."`
+		InFlight string `json:"in_flight,omitempty" enum:"finish" doc:"Running enrollments finish on their version."`
+	}
+}
+
+type publishOut struct{ Body *postgres.Publication }
+
+func (s *server) publishWorkflow(ctx context.Context, in *publishIn) (*publishOut, error) {
+	enroll := in.Body != nil && in.Body.Existing == "enroll"
+	p, err := s.DB.Publish(ctx, in.Name, enroll)
+	s.Pump.Wake()
+	s.Starter.Wake()
+	return &publishOut{p}, err
+}
+
+func (s *server) pauseWorkflow(ctx context.Context, in *workflowPath) (*WorkflowOut, error) {
+	d, err := s.DB.Pause(ctx, in.Name)
+	return s.workflow(ctx, http.StatusOK, d, err)
+}
+
+func (s *server) resumeWorkflow(ctx context.Context, in *workflowPath) (*WorkflowOut, error) {
+	d, err := s.DB.Resume(ctx, in.Name)
+	s.Starter.Wake()
+	return s.workflow(ctx, http.StatusOK, d, err)
+}
+
+func (s *server) archiveWorkflow(ctx context.Context, in *workflowPath) (*WorkflowOut, error) {
+	d, err := s.DB.Archive(ctx, in.Name)
+	s.Starter.Wake()
+	return s.workflow(ctx, http.StatusOK, d, err)
+}
+
+func (s *server) listVersions(ctx context.Context, in *workflowPath) (*List[automation.Version], error) {
+	versions, err := s.DB.Versions(ctx, in.Name)
+	return page(versions, ""), err
+}
+
+type versionPath struct {
+	workflowPath
+	N int `path:"n" minimum:"1"`
+}
+
+type versionOut struct{ Body *automation.Version }
+
+func (s *server) getVersion(ctx context.Context, in *versionPath) (*versionOut, error) {
+	v, err := s.DB.Version(ctx, in.Name, in.N)
+	return &versionOut{v}, err
+}
+
+type decisionsIn struct {
+	workflowPath
+	User string `query:"user" required:"true" doc:"The user whom the decisions concern."`
+}
+
+func (s *server) listDecisions(ctx context.Context, in *decisionsIn) (*List[postgres.Decision], error) {
+	if _, err := s.DB.Definition(ctx, in.Name); err != nil {
+		return nil, err
+	}
+	decisions, err := s.DB.Decisions(ctx, in.Name, in.User, maxPage)
+	return page(decisions, ""), err
+}

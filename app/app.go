@@ -1,0 +1,204 @@
+// Package app builds Rollcall from a Config and runs it: the API, the Temporal worker, the pump and
+// the starter. The commands and the tests start the same thing.
+//
+// Floor 4. It knows every package below but devstack.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/activities"
+	"rollcall/api"
+	"rollcall/automation"
+	"rollcall/postgres"
+	"rollcall/triggers"
+	"rollcall/workflows"
+)
+
+// App is a built service. Run it once.
+type App struct {
+	config   Config
+	log      *slog.Logger
+	db       *postgres.DB
+	temporal client.Client
+	listener net.Listener
+	server   *http.Server
+	pump     *triggers.Pump
+	starter  *triggers.Starter
+	worker   worker.Worker // nil when this process is none
+}
+
+// New connects to PostgreSQL and Temporal and listens, but serves nothing yet. What it opened it
+// closes again when it fails. It returns ErrUnavailable when PostgreSQL does not answer; Temporal
+// may be away.
+func New(ctx context.Context, c Config) (*App, error) {
+	a := &App{config: c, log: c.Log}
+	if err := a.open(ctx); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *App) open(ctx context.Context) (err error) {
+	c := a.config
+	catalog := Catalog()
+	a.db, err = postgres.Open(ctx, postgres.Config{URL: c.DatabaseURL, MaxConns: c.MaxConns, Catalog: catalog})
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	unknown, err := a.db.UnknownActions(ctx)
+	if err != nil {
+		return fmt.Errorf("look for unknown actions: %w", err)
+	}
+	if len(unknown) > 0 {
+		return fmt.Errorf("versions in use name the actions %v, which this binary does not have: %w", unknown, automation.ErrConflict)
+	}
+	a.temporal, err = a.dial()
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newBacklog(a.db))
+	metrics := triggers.NewMetrics(registry)
+	a.starter = triggers.NewStarter(triggers.StarterConfig{
+		DB: a.db, Temporal: a.temporal, Log: a.log, Metrics: metrics, Eager: c.Worker,
+	})
+	a.pump = triggers.NewPump(a.db, a.starter, a.log, metrics)
+	if c.Worker {
+		if err := a.buildWorker(ctx, registry); err != nil {
+			return err
+		}
+	}
+	handler := http.Handler(api.New(api.Deps{
+		DB: a.db, Catalog: catalog, Pump: a.pump, Starter: a.starter, Temporal: a.checkTemporal, Metrics: registry,
+		Keys: c.APIKeys, UI: c.TemporalUI, Log: a.log, Version: Version, HealthOnly: !c.API,
+	}))
+	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	a.server = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+func (a *App) dial() (client.Client, error) {
+	options := a.config.Temporal
+	options.Logger = log.NewStructuredLogger(quiet(a.log))
+	c, err := client.NewLazyClient(options)
+	if err != nil {
+		return nil, fmt.Errorf("temporal client: %w", err)
+	}
+	return c, nil
+}
+
+func (a *App) buildWorker(ctx context.Context, registry prometheus.Registerer) error {
+	deps, err := a.config.connectors(ctx)
+	if err != nil {
+		return err
+	}
+	deps.DB, deps.Metrics = a.db, activities.NewMetrics(registry)
+	a.worker = worker.New(a.temporal, workflows.TaskQueue, worker.Options{
+		WorkerStopTimeout:        20 * time.Second,
+		DeadlockDetectionTimeout: 10 * time.Second,
+		OnFatalError:             func(err error) { a.log.Error("worker", "error", err) },
+	})
+	worker.SetStickyWorkflowCacheSize(2000)
+	a.worker.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: "Enrollment"})
+	activities.New(deps).Register(a.worker)
+	return nil
+}
+
+func (a *App) checkTemporal(ctx context.Context) error {
+	_, err := a.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+	return err
+}
+
+// Addr is where the API answers.
+func (a *App) Addr() string { return a.listener.Addr().String() }
+
+// DB is the service's database.
+func (a *App) DB() *postgres.DB { return a.db }
+
+// Run serves until the context ends, then stops in order: no new requests, no new work, what runs
+// finishes. It returns nil after an orderly stop.
+func (a *App) Run(ctx context.Context) error {
+	defer a.close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve: %w", err)
+		}
+		return nil
+	})
+	if a.worker != nil {
+		if err := a.startWorker(ctx); err != nil {
+			return errors.Join(err, a.server.Close())
+		}
+	}
+	group.Go(func() error { a.starter.Run(ctx); return nil })
+	group.Go(func() error { a.pump.Run(ctx); return nil })
+	group.Go(func() error {
+		<-ctx.Done()
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		err := a.server.Shutdown(stopping)
+		if a.worker != nil {
+			a.worker.Stop()
+		}
+		return err
+	})
+	return group.Wait()
+}
+
+// startWorker waits for Temporal to answer, however long that takes.
+func (a *App) startWorker(ctx context.Context) error {
+	for {
+		err := a.worker.Start()
+		if err == nil {
+			return nil
+		}
+		a.log.Warn("temporal does not take the worker yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (a *App) close() {
+	if a.listener != nil {
+		_ = a.listener.Close()
+	}
+	if a.temporal != nil {
+		a.temporal.Close()
+	}
+	if a.db != nil {
+		a.db.Close()
+	}
+}
+
+// Catalog lists the actions that this binary has.
+func Catalog() automation.Catalog { return activities.New(activities.Deps{}).Catalog() }
+
+// quiet keeps Temporal's client from logging what is none of an operator's business.
+func quiet(l *slog.Logger) *slog.Logger { return slog.New(levelHandler{l.Handler(), slog.LevelWarn}) }

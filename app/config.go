@@ -1,0 +1,76 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"go.temporal.io/sdk/client"
+
+	"rollcall/activities"
+	"rollcall/automation"
+	"rollcall/connect"
+	"rollcall/connect/email"
+	"rollcall/connect/sheets"
+	"rollcall/connect/slack"
+	"rollcall/connect/webhook"
+)
+
+// Version is this build's.
+const Version = "0.1.0"
+
+// Config is all that a service can be told.
+type Config struct {
+	DatabaseURL string
+	MaxConns    int32
+	Listen      string         // host:port of the API, or of health and metrics alone
+	API         bool           // serves the API
+	Worker      bool           // carries out enrollments
+	APIKeys     []string       // bearer keys; none: everybody who reaches the API may call
+	Temporal    client.Options // where Temporal is
+	TemporalUI  string         // address of Temporal's Web UI, for links
+	Log         *slog.Logger
+
+	Mail   email.Config  // without Addr: no mail
+	Slack  slack.Config  // without Token and WebhookURL: no Slack
+	Sheets sheets.Config // without credentials: no Google Sheets
+	// WebhookSecrets sign outgoing webhooks, in the form whsec_….
+	WebhookSecrets []string
+
+	AllowNetworks []netip.Prefix   // private networks that may be reached from outside steps
+	AllowAddrs    []netip.AddrPort // single private addresses that may be reached
+	AllowHTTP     bool             // plain http as well
+}
+
+// connectors builds the ways out of the building.
+func (c *Config) connectors(ctx context.Context) (activities.Deps, error) {
+	guard := connect.Guard{Allow: c.AllowNetworks, AllowAddrs: c.AllowAddrs, AllowHTTP: c.AllowHTTP, AnyPort: len(c.AllowNetworks) > 0}
+	outgoing := connect.NewHTTPClient(guard)
+	d := activities.Deps{Webhook: webhook.New(outgoing), WebhookSecrets: c.WebhookSecrets}
+	for _, secret := range c.WebhookSecrets {
+		if err := webhook.CheckSecret(secret); err != nil {
+			return d, fmt.Errorf("webhook secret: %w: %w", automation.ErrInvalid, err)
+		}
+	}
+	var err error
+	if c.Mail.Addr != "" {
+		mail := c.Mail
+		guard.Ports = []uint16{25, 465, 587, 2525}
+		mail.DialContext = connect.NewDialer(guard).DialContext
+		if d.Mail, err = email.New(mail); err != nil {
+			return d, fmt.Errorf("mail: %w", err)
+		}
+	}
+	if c.Slack.Token != "" || c.Slack.WebhookURL != "" {
+		if d.Slack, err = slack.New(c.Slack, outgoing); err != nil {
+			return d, fmt.Errorf("slack: %w", err)
+		}
+	}
+	if len(c.Sheets.CredentialsJSON) > 0 {
+		if d.Sheets, err = sheets.New(ctx, c.Sheets, outgoing); err != nil {
+			return d, fmt.Errorf("google sheets: %w", err)
+		}
+	}
+	return d, nil
+}

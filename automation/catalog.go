@@ -1,0 +1,44 @@
+package automation
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// ActionKind describes one kind of action to everything that does not run it.
+type ActionKind struct {
+	Kind        string          `json:"kind"`        // stands in documents, for ever
+	Title       string          `json:"title"`       // what people read
+	Description string          `json:"description"` // one sentence
+	Schema      json.RawMessage `json:"schema"`      // JSON Schema of the step's "with"
+
+	// FirstTry is how long the first try may take before it is handed to the long retries.
+	// Zero means that there is no such short first try.
+	FirstTry time.Duration `json:"-"`
+
+	// Check validates a step's "with"; pointers are relative to it.
+	Check func(with map[string]any, properties Properties) Problems `json:"-"`
+}
+
+// Catalog is the list of action kinds, sorted by kind.
+type Catalog []ActionKind
+
+// Find returns the action kind of that name.
+func (c Catalog) Find(kind string) (ActionKind, bool) {
+	i, ok := slices.BinarySearchFunc(c, kind, func(k ActionKind, name string) int { return cmp.Compare(k.Kind, name) })
+	if !ok {
+		return ActionKind{}, false
+	}
+	return c[i], true
+}
+
+// Kinds lists the names of all kinds.
+func (c Catalog) Kinds() []string {
+	names := make([]string, len(c))
+	for i, k := range c {
+		names[i] = k.Kind
+	}
+	return names
+}

@@ -1,0 +1,172 @@
+package automation
+
+import (
+	"encoding/json"
+	"time"
+
+	"rollcall/filter"
+	"rollcall/strictjson"
+)
+
+// DefinitionStatus is the state of a definition's life.
+type DefinitionStatus string
+
+// The states of a definition.
+const (
+	Draft    DefinitionStatus = "draft"    // never published
+	Live     DefinitionStatus = "live"     // enrolls
+	Paused   DefinitionStatus = "paused"   // enrolls, but no action starts
+	Archived DefinitionStatus = "archived" // enrolls nobody any more
+)
+
+// Definition is a workflow as its author sees it: the draft and the life of its versions.
+type Definition struct {
+	Name        string           `json:"name"`
+	Title       string           `json:"title"`
+	Status      DefinitionStatus `json:"status"`
+	LiveVersion int              `json:"live_version,omitempty"` // the version that enrolls; 0 when none does
+	Draft       json.RawMessage  `json:"draft"`                  // the document as last saved
+	DraftHash   string           `json:"draft_hash"`
+	CreatedAt   time.Time        `json:"created_at"`
+	UpdatedAt   time.Time        `json:"updated_at"`
+}
+
+// Document is what an author writes: one file per workflow.
+type Document struct {
+	Name        string    `json:"name"`                  // slug; the workflow's id for ever
+	Title       string    `json:"title,omitempty"`       // what people read
+	Description string    `json:"description,omitempty"` // what it is for
+	TimeZone    string    `json:"time_zone,omitempty"`   // IANA name, or "user" for each user's own; default UTC
+	Triggers    []Trigger `json:"triggers"`              // any of them enrolls
+	Enroll      Enroll    `json:"enroll,omitzero"`       // who may be enrolled, and how often
+	Steps       []Step    `json:"steps"`                 // what happens, in order
+}
+
+// Trigger is one way into a workflow: exactly one of Event, Filter and Manual is set.
+type Trigger struct {
+	Event  string       `json:"event,omitempty"`  // the name of an event that enrolls its user
+	Filter *filter.Tree `json:"filter,omitempty"` // enrolls when it starts to hold
+	Manual bool         `json:"manual,omitempty"` // enrolls on request only
+	Where  *filter.Tree `json:"where,omitempty"`  // asked of the user, and of the event, at the moment of the event
+}
+
+// Kind names the kind of trigger: "event", "filter" or "manual".
+func (t Trigger) Kind() string {
+	switch {
+	case t.Event != "":
+		return "event"
+	case t.Filter != nil:
+		return "filter"
+	default:
+		return "manual"
+	}
+}
+
+// Enroll says who may be enrolled and how often.
+type Enroll struct {
+	Again Again `json:"again,omitzero"`
+}
+
+// Again is when a user who was enrolled before may be enrolled once more. The zero value is never.
+type Again struct {
+	Every bool     // at every trigger
+	After Duration // this long after the last enrollment began
+}
+
+// DecodeJSON reads "never", "every_trigger" or {"after": "30d"}.
+func (a *Again) DecodeJSON(v any, pointer string, p *strictjson.Problems) {
+	switch v := v.(type) {
+	case string:
+		switch v {
+		case "never":
+			return
+		case "every_trigger":
+			a.Every = true
+			return
+		}
+	case map[string]any:
+		var after struct {
+			After *Duration `json:"after"`
+		}
+		before := len(*p)
+		strictjson.Decode(v, pointer, &after, p)
+		if after.After != nil {
+			a.After = *after.After
+			return
+		}
+		if len(*p) > before {
+			return
+		}
+	}
+	p.Add(pointer, "again-invalid", `must be "never", "every_trigger" or {"after": "30d"}`)
+}
+
+// MarshalJSON writes the form that DecodeJSON reads.
+func (a Again) MarshalJSON() ([]byte, error) {
+	switch {
+	case a.Every:
+		return json.Marshal("every_trigger")
+	case a.After > 0:
+		return json.Marshal(map[string]Duration{"after": a.After})
+	default:
+		return json.Marshal("never")
+	}
+}
+
+// Allows says whether a user who was last enrolled at that time may be enrolled now.
+func (a Again) Allows(last, now time.Time) bool {
+	return a.Every || a.After > 0 && !now.Before(last.Add(time.Duration(a.After)))
+}
+
+// Step is one node of a workflow: exactly one of Action, Delay, Branch and Exit is set.
+type Step struct {
+	ID     string         `json:"id,omitempty"`     // unique in the workflow; given by position when left out
+	Title  string         `json:"title,omitempty"`  // what people read
+	Action string         `json:"action,omitempty"` // the kind of action
+	With   map[string]any `json:"with,omitempty"`   // what the action needs; texts are Liquid templates
+	Delay  *Duration      `json:"delay,omitempty"`  // waits this long
+	Branch []Arm          `json:"branch,omitempty"` // the first arm whose filter holds is taken
+	Exit   *Exit          `json:"exit,omitempty"`   // ends the enrollment here
+}
+
+// Arm is one way out of a branch; the last one is the else.
+type Arm struct {
+	If    *filter.Tree `json:"if,omitempty"`
+	Else  bool         `json:"else,omitempty"`
+	Steps []Step       `json:"steps,omitempty"` // then the flow goes on after the branch
+}
+
+// Exit ends an enrollment.
+type Exit struct {
+	Reason string `json:"reason,omitempty"` // stands in the enrollment when it has ended
+}
+
+// StepKind is what kind of step a node is.
+type StepKind string
+
+// The closed set of step kinds.
+const (
+	ActionStep StepKind = "action"
+	DelayStep  StepKind = "delay"
+	BranchStep StepKind = "branch"
+	ExitStep   StepKind = "exit"
+)
+
+// Kind names the kind of step; "" when the step is of none or of several kinds.
+func (s Step) Kind() StepKind {
+	var kind StepKind
+	kinds := 0
+	for _, k := range []struct {
+		kind StepKind
+		set  bool
+	}{{ActionStep, s.Action != ""}, {DelayStep, s.Delay != nil}, {BranchStep, s.Branch != nil}, {ExitStep, s.Exit != nil}} {
+		if k.set {
+			kind = k.kind
+			kinds++
+		}
+	}
+	if kinds != 1 {
+		return ""
+	}
+	return kind
+}

@@ -1,0 +1,105 @@
+package automation
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/strictjson"
+)
+
+// MaxDuration is the longest amount of time a definition may name.
+const MaxDuration = 10 * 366 * 24 * time.Hour
+
+// Duration is an amount of time that an author writes as a whole number with a unit, or several
+// of them: "90s", "15m", "8h", "3d", "2w", "1d12h". A day is 24 hours.
+type Duration time.Duration
+
+var (
+	durationText = regexp.MustCompile(`^(\d+[wdhms])+$`)
+	durationPart = regexp.MustCompile(`(\d+)([wdhms])`)
+)
+
+// ParseDuration reads an amount of time.
+func ParseDuration(s string) (Duration, error) {
+	if s == "0" {
+		return 0, nil
+	}
+	if !durationText.MatchString(s) {
+		return 0, fmt.Errorf("%q is not an amount of time such as 90s, 15m, 8h, 3d or 2w", s)
+	}
+	units := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
+	var sum time.Duration
+	for _, part := range durationPart.FindAllStringSubmatch(s, -1) {
+		n, err := strconv.ParseInt(part[1], 10, 64)
+		if err != nil || n > int64(MaxDuration/units[part[2]]) {
+			return 0, fmt.Errorf("%q is longer than ten years", s)
+		}
+		sum += time.Duration(n) * units[part[2]]
+	}
+	if sum > MaxDuration {
+		return 0, fmt.Errorf("%q is longer than ten years", s)
+	}
+	return Duration(sum), nil
+}
+
+// DecodeJSON reads the text form.
+func (d *Duration) DecodeJSON(v any, pointer string, p *strictjson.Problems) {
+	if f, ok := v.(float64); ok && f == 0 {
+		*d = 0
+		return
+	}
+	s, ok := v.(string)
+	if !ok {
+		p.Add(pointer, "delay-out-of-range", "an amount of time is a text such as 90s, 15m, 8h, 3d or 2w")
+		return
+	}
+	parsed, err := ParseDuration(s)
+	if err != nil {
+		p.Add(pointer, "delay-out-of-range", "%s", err)
+		return
+	}
+	*d = parsed
+}
+
+// String writes the shortest text that ParseDuration reads as the same amount.
+func (d Duration) String() string {
+	if d == 0 {
+		return "0"
+	}
+	var s strings.Builder
+	rest := time.Duration(d)
+	for _, unit := range []struct {
+		name string
+		size time.Duration
+	}{{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}} {
+		if unit.name == "w" && rest%unit.size != 0 {
+			continue
+		}
+		if n := rest / unit.size; n > 0 {
+			fmt.Fprintf(&s, "%d%s", n, unit.name)
+			rest -= n * unit.size
+		}
+	}
+	return s.String()
+}
+
+// MarshalText writes the text form.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads the text form.
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := ParseDuration(string(text))
+	*d = parsed
+	return err
+}
+
+// LoadZone finds a time zone by its IANA name. The empty name and "Local" are refused.
+func LoadZone(name string) (*time.Location, error) {
+	if name == "" || name == "Local" {
+		return nil, fmt.Errorf("there is no time zone %q", name)
+	}
+	return time.LoadLocation(name)
+}

@@ -1,0 +1,226 @@
+package automation
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"rollcall/filter"
+	"rollcall/strictjson"
+)
+
+// Limits of a document.
+const (
+	MaxSteps    = 500
+	MaxArms     = 50
+	MaxTriggers = 50
+	maxProblems = 100
+)
+
+// ZoneOfUser is the time zone of a document whose users each have their own.
+const ZoneOfUser = "user"
+
+var (
+	slug     = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+	stepSlug = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$`)
+)
+
+// Validate judges the meaning of a document against what there is: the kinds of actions and the
+// properties of users. It reports all problems, at most 100.
+func (d *Document) Validate(catalog Catalog, properties Properties) Problems {
+	v := validator{catalog: catalog, properties: properties, zone: time.UTC, ids: map[string]string{}}
+	v.head(d)
+	v.triggers(d.Triggers)
+	if d.Enroll.Again.After < 0 {
+		v.Add("/enroll/again/after", "delay-out-of-range", "must not be negative")
+	}
+	if len(d.Steps) == 0 {
+		v.Add("/steps", "empty-graph", "a workflow has at least one step")
+	}
+	v.steps(d.Steps, "/steps")
+	if v.count > MaxSteps {
+		v.Add("/steps", "too-many-steps", "a workflow has at most %d steps, this one has %d", MaxSteps, v.count)
+	}
+	return v.Problems[:min(len(v.Problems), maxProblems)]
+}
+
+type validator struct {
+	Problems
+	catalog    Catalog
+	properties Properties
+	zone       *time.Location
+	ids        map[string]string // step id → pointer of the step that has it
+	count      int
+}
+
+func (v *validator) head(d *Document) {
+	if !slug.MatchString(d.Name) {
+		v.Add("/name", "invalid-name", "a name is 1 to 64 characters of a-z, 0-9, - and _, and begins with a letter or digit")
+	}
+	if len(d.Title) > 200 {
+		v.Add("/title", "too-long", "a title has at most 200 bytes")
+	}
+	if len(d.Description) > 4000 {
+		v.Add("/description", "too-long", "a description has at most 4000 bytes")
+	}
+	if d.TimeZone == "" || d.TimeZone == ZoneOfUser {
+		return
+	}
+	zone, err := LoadZone(d.TimeZone)
+	if err != nil {
+		v.Add("/time_zone", "unknown-time-zone", `there is no time zone %q; use a name such as Europe/Warsaw, or "user"`, d.TimeZone)
+		return
+	}
+	v.zone = zone
+}
+
+func (v *validator) triggers(triggers []Trigger) {
+	if len(triggers) == 0 {
+		v.Add("/triggers", "no-trigger", `a workflow has at least one trigger; { "manual": true } enrolls on request only`)
+	}
+	if len(triggers) > MaxTriggers {
+		v.Add("/triggers", "too-many-triggers", "a workflow has at most %d triggers", MaxTriggers)
+		return
+	}
+	for i, t := range triggers {
+		at := strictjson.Index("/triggers", i)
+		kinds := 0
+		for _, set := range []bool{t.Event != "", t.Filter != nil, t.Manual} {
+			if set {
+				kinds++
+			}
+		}
+		if kinds != 1 {
+			v.Add(at, "unknown-trigger-kind", `a trigger has exactly one of "event", "filter" and "manual"`)
+			continue
+		}
+		if t.Where != nil && t.Event == "" {
+			v.Add(at+"/where", "where-not-taken", `only an event trigger has a "where"`)
+		}
+		v.triggerParts(t, at)
+	}
+}
+
+func (v *validator) triggerParts(t Trigger, at string) {
+	if t.Event != "" {
+		v.eventName(t.Event, at+"/event")
+		if t.Where != nil {
+			v.filter(t.Where, at+"/where", true)
+		}
+	}
+	if t.Filter != nil {
+		v.filter(t.Filter, at+"/filter", false)
+	}
+}
+
+func (v *validator) eventName(name, at string) {
+	if len(name) > 256 {
+		v.Add(at, "invalid-name", "an event name has at most 256 bytes")
+	}
+	if !systemName.MatchString(name) {
+		return
+	}
+	for _, kind := range SystemEvents() {
+		if kind.Name == name {
+			return
+		}
+	}
+	v.Add(at, "unknown-event", "the system emits no event %q", name)
+}
+
+func (v *validator) filter(t *filter.Tree, at string, event bool) {
+	_, problems := filter.Compile(t, v.properties.Scope(event, v.zone))
+	v.Join(at, problems)
+}
+
+// steps validates one list of steps and says whether the flow can go on after it.
+func (v *validator) steps(steps []Step, pointer string) (continues bool) {
+	continues = true
+	for i := range steps {
+		at := strictjson.Index(pointer, i)
+		if !continues {
+			v.Add(at, "unreachable-step", "no enrollment can reach this step: the one before it always ends")
+			continues = true
+		}
+		v.count++
+		if v.count <= MaxSteps {
+			continues = v.step(&steps[i], at)
+		}
+	}
+	return continues
+}
+
+func (v *validator) step(s *Step, at string) (continues bool) {
+	v.stepID(s, at)
+	if len(s.Title) > 200 {
+		v.Add(at+"/title", "too-long", "a title has at most 200 bytes")
+	}
+	if s.With != nil && s.Action == "" {
+		v.Add(at+"/with", "unknown-field", `only an action has "with"`)
+	}
+	switch s.Kind() {
+	case ActionStep:
+		v.action(s, at)
+	case DelayStep:
+	case BranchStep:
+		return v.branch(s.Branch, at+"/branch")
+	case ExitStep:
+		if len(s.Exit.Reason) > 200 {
+			v.Add(at+"/exit/reason", "too-long", "a reason has at most 200 bytes")
+		}
+		return false
+	default:
+		v.Add(at, "unknown-step-type", `a step has exactly one of "action", "delay", "branch" and "exit"`)
+	}
+	return true
+}
+
+func (v *validator) stepID(s *Step, at string) {
+	if !stepSlug.MatchString(s.ID) {
+		v.Add(at+"/id", "invalid-name", "a step id is 1 to 64 letters, digits, - and _")
+	}
+	if first, taken := v.ids[s.ID]; taken {
+		v.Add(at+"/id", "duplicate-step-id", "the id %q is also that of the step at %s", s.ID, first)
+		return
+	}
+	v.ids[s.ID] = at
+}
+
+func (v *validator) action(s *Step, at string) {
+	kind, known := v.catalog.Find(s.Action)
+	if !known {
+		v.Add(at+"/action", "unknown-action", "there is no action %q; known are %s", s.Action, strings.Join(v.catalog.Kinds(), ", "))
+		return
+	}
+	with := s.With
+	if with == nil {
+		with = map[string]any{}
+	}
+	v.Join(at+"/with", kind.Check(with, v.properties))
+}
+
+func (v *validator) branch(arms []Arm, pointer string) (continues bool) {
+	if len(arms) > MaxArms {
+		v.Add(pointer, "too-many-branches", "a branch has at most %d arms", MaxArms)
+		return true
+	}
+	if len(arms) == 0 || !arms[len(arms)-1].Else {
+		v.Add(pointer, "else-missing", `the last arm of a branch is { "else": true, "steps": [] }`)
+		continues = true
+	}
+	for i, arm := range arms {
+		at := strictjson.Index(pointer, i)
+		switch {
+		case (arm.If != nil) == arm.Else:
+			v.Add(at, "arm-invalid", `an arm has exactly one of "if" and "else"`)
+		case arm.Else && i < len(arms)-1:
+			v.Add(at+"/else", "else-not-last", "the else is the last arm")
+		case arm.If != nil:
+			v.filter(arm.If, at+"/if", true)
+		}
+		if v.steps(arm.Steps, at+"/steps") {
+			continues = true
+		}
+	}
+	return continues
+}

@@ -1,0 +1,161 @@
+package automation
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"rollcall/filter"
+)
+
+// Version is an immutable published snapshot of a definition.
+type Version struct {
+	Workflow    string          `json:"workflow"` // the definition's name
+	Number      int             `json:"number"`   // counts from 1
+	Hash        string          `json:"hash"`     // of the document's normal form
+	Document    json.RawMessage `json:"document"`
+	PublishedAt time.Time       `json:"published_at"`
+}
+
+// Normal returns the document's normal form, which is JSON with the members in a fixed order, and
+// its hash. Documents of equal meaning that differ in spacing or order have the same.
+func (d *Document) Normal() (text []byte, hash string, err error) {
+	text, err = json.Marshal(d)
+	if err != nil {
+		return nil, "", fmt.Errorf("write normal form of %s: %w", d.Name, err)
+	}
+	sum := sha256.Sum256(text)
+	return text, hex.EncodeToString(sum[:16]), nil
+}
+
+// Program is a version as the interpreter runs it: a graph of steps. It travels by value in the
+// input of each enrollment, so a running enrollment never sees another version.
+type Program struct {
+	Definition string `json:"definition"`
+	Version    int    `json:"version"`
+	Title      string `json:"title"`
+	TimeZone   string `json:"time_zone,omitempty"`
+	Start      string `json:"start"`
+	Nodes      []Node `json:"nodes"`
+}
+
+// Node is one step of a program.
+type Node struct {
+	ID       string        `json:"id"`
+	Kind     StepKind      `json:"kind"`
+	Title    string        `json:"title,omitempty"`
+	Action   string        `json:"action,omitempty"`    // the action's kind, which is the activity's name
+	FirstTry time.Duration `json:"first_try,omitempty"` // see ActionKind.FirstTry
+	Delay    Duration      `json:"delay,omitempty"`
+	Arms     []string      `json:"arms,omitempty"` // where each arm of a branch leads; "" is the end
+	Next     string        `json:"next,omitempty"` // the step that follows; "" is the end
+	Reason   string        `json:"reason,omitempty"`
+}
+
+// Node finds a step by its id.
+func (p *Program) Node(id string) (*Node, bool) {
+	for i := range p.Nodes {
+		if p.Nodes[i].ID == id {
+			return &p.Nodes[i], true
+		}
+	}
+	return nil, false
+}
+
+// Compile turns a validated document into the program of one of its versions.
+func (d *Document) Compile(number int, catalog Catalog) Program {
+	p := Program{Definition: d.Name, Version: number, Title: d.DisplayTitle(), TimeZone: d.TimeZone}
+	p.Start = p.link(d.Steps, "", catalog)
+	return p
+}
+
+// link adds the nodes of a list of steps that goes on at next, and returns where it begins.
+func (p *Program) link(steps []Step, next string, catalog Catalog) string {
+	for i, s := range steps {
+		after := next
+		if i+1 < len(steps) {
+			after = steps[i+1].ID
+		}
+		n := Node{ID: s.ID, Kind: s.Kind(), Title: s.Title, Action: s.Action, Next: after}
+		if kind, ok := catalog.Find(s.Action); ok {
+			n.FirstTry = kind.FirstTry
+		}
+		if s.Delay != nil {
+			n.Delay = *s.Delay
+		}
+		if s.Exit != nil {
+			n.Reason, n.Next = s.Exit.Reason, ""
+		}
+		at := len(p.Nodes)
+		p.Nodes = append(p.Nodes, n)
+		for _, arm := range s.Branch {
+			p.Nodes[at].Arms = append(p.Nodes[at].Arms, p.link(arm.Steps, after, catalog))
+		}
+	}
+	if len(steps) == 0 {
+		return next
+	}
+	return steps[0].ID
+}
+
+// DisplayTitle is the title, or the name where there is none.
+func (d *Document) DisplayTitle() string {
+	if d.Title == "" {
+		return d.Name
+	}
+	return d.Title
+}
+
+// Zone is where the document reads and shows local times; UTC where each user has their own.
+func (d *Document) Zone() *time.Location {
+	if zone, err := LoadZone(d.TimeZone); err == nil {
+		return zone
+	}
+	return time.UTC
+}
+
+// Step finds a step of the document by its id, in arms too.
+func (d *Document) Step(id string) (*Step, bool) {
+	var found *Step
+	walkSteps(d.Steps, "", func(s *Step, _ string) {
+		if s.ID == id && found == nil {
+			found = s
+		}
+	})
+	return found, found != nil
+}
+
+// Filters lists every filter of the document: those of triggers, of wheres and of arms.
+func (d *Document) Filters() []*filter.Tree {
+	var trees []*filter.Tree
+	for _, t := range d.Triggers {
+		if t.Filter != nil {
+			trees = append(trees, t.Filter)
+		}
+		if t.Where != nil {
+			trees = append(trees, t.Where)
+		}
+	}
+	walkSteps(d.Steps, "", func(s *Step, _ string) {
+		for _, arm := range s.Branch {
+			if arm.If != nil {
+				trees = append(trees, arm.If)
+			}
+		}
+	})
+	return trees
+}
+
+// Actions lists the kinds of actions that the document names.
+func (d *Document) Actions() []string {
+	var kinds []string
+	walkSteps(d.Steps, "", func(s *Step, _ string) {
+		if s.Action != "" && !slices.Contains(kinds, s.Action) {
+			kinds = append(kinds, s.Action)
+		}
+	})
+	return kinds
+}

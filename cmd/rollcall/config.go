@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"go.temporal.io/sdk/contrib/envconfig"
+
+	"rollcall/app"
+)
+
+const defaultListen = "127.0.0.1:8080"
+
+// configFromEnv reads the environment. Temporal's own settings have their standard TEMPORAL_ names.
+//
+//	DATABASE_URL                      PostgreSQL; required
+//	ROLLCALL_LISTEN                   host:port of the API; default 127.0.0.1:8080
+//	ROLLCALL_METRICS_LISTEN           host:port of a worker's health and metrics; default 127.0.0.1:9090
+//	ROLLCALL_API_KEYS                 bearer keys, separated by commas; required unless listening on loopback
+//	ROLLCALL_TEMPORAL_UI_URL          address of Temporal's Web UI, for links in answers
+//	ROLLCALL_LOG_LEVEL                debug, info, warn or error; default info
+//	ROLLCALL_SMTP_ADDR                host:port of the mail server; without it there is no mail
+//	ROLLCALL_SMTP_USERNAME            and
+//	ROLLCALL_SMTP_PASSWORD            its account
+//	ROLLCALL_SMTP_TLS                 mandatory (default), implicit, opportunistic or none
+//	ROLLCALL_MAIL_FROM                the sender of mail
+//	ROLLCALL_SLACK_TOKEN              bot token; or
+//	ROLLCALL_SLACK_WEBHOOK_URL        an incoming webhook
+//	ROLLCALL_SLACK_API_URL            default https://slack.com/api/
+//	ROLLCALL_GOOGLE_CREDENTIALS_FILE  key file of a service account, for Google Sheets
+//	ROLLCALL_SHEETS_ENDPOINT          default Google's
+//	ROLLCALL_WEBHOOK_SECRETS          whsec_… secrets that sign webhooks, separated by commas
+//	ROLLCALL_ALLOW_NETWORKS           private networks that may be reached, as CIDRs separated by commas
+//	ROLLCALL_ALLOW_HTTP               true lets plain http out
+func configFromEnv(getenv func(string) string, stderr io.Writer) (app.Config, error) {
+	c := app.Config{
+		DatabaseURL: getenv("DATABASE_URL"), Listen: or(getenv("ROLLCALL_LISTEN"), defaultListen),
+		APIKeys: list(getenv("ROLLCALL_API_KEYS")), TemporalUI: strings.TrimSuffix(getenv("ROLLCALL_TEMPORAL_UI_URL"), "/"),
+		WebhookSecrets: list(getenv("ROLLCALL_WEBHOOK_SECRETS")),
+	}
+	c.Mail.Addr, c.Mail.Username, c.Mail.Password = getenv("ROLLCALL_SMTP_ADDR"), getenv("ROLLCALL_SMTP_USERNAME"), getenv("ROLLCALL_SMTP_PASSWORD")
+	c.Mail.TLS, c.Mail.From = getenv("ROLLCALL_SMTP_TLS"), getenv("ROLLCALL_MAIL_FROM")
+	c.Slack.Token, c.Slack.WebhookURL, c.Slack.APIURL = getenv("ROLLCALL_SLACK_TOKEN"), getenv("ROLLCALL_SLACK_WEBHOOK_URL"), getenv("ROLLCALL_SLACK_API_URL")
+	c.Sheets.Endpoint = getenv("ROLLCALL_SHEETS_ENDPOINT")
+	if c.DatabaseURL == "" {
+		return c, errors.New("DATABASE_URL is required")
+	}
+	for _, key := range c.APIKeys {
+		if len(key) < 16 {
+			return c, errors.New("ROLLCALL_API_KEYS: a key has at least 16 characters")
+		}
+	}
+	var err error
+	if s := getenv("ROLLCALL_ALLOW_HTTP"); s != "" {
+		if c.AllowHTTP, err = strconv.ParseBool(s); err != nil {
+			return c, errors.New("ROLLCALL_ALLOW_HTTP must be true or false")
+		}
+	}
+	for _, s := range list(getenv("ROLLCALL_ALLOW_NETWORKS")) {
+		network, err := netip.ParsePrefix(s)
+		if err != nil {
+			return c, fmt.Errorf("ROLLCALL_ALLOW_NETWORKS: %q is not a network such as 10.1.0.0/16", s)
+		}
+		c.AllowNetworks = append(c.AllowNetworks, network)
+	}
+	if file := getenv("ROLLCALL_GOOGLE_CREDENTIALS_FILE"); file != "" {
+		if c.Sheets.CredentialsJSON, err = os.ReadFile(file); err != nil {
+			return c, fmt.Errorf("ROLLCALL_GOOGLE_CREDENTIALS_FILE: %w", err)
+		}
+	}
+	if c.Temporal, err = envconfig.LoadDefaultClientOptions(); err != nil {
+		return c, fmt.Errorf("temporal: %w", err)
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(or(getenv("ROLLCALL_LOG_LEVEL"), "info"))); err != nil {
+		return c, errors.New("ROLLCALL_LOG_LEVEL must be debug, info, warn or error")
+	}
+	c.Log = slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
+	return c, nil
+}
+
+// list splits a text at its commas.
+func list(s string) []string {
+	var items []string
+	for _, item := range strings.Split(s, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}

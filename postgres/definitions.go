@@ -1,0 +1,336 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/automation"
+	"rollcall/filter"
+)
+
+const definitionColumns = `name, title, status, live_version, draft, draft_hash, created_at, updated_at`
+
+// Definition returns a definition. Returns ErrNotFound if there is none.
+func (db *DB) Definition(ctx context.Context, name string) (*automation.Definition, error) {
+	d, err := one[automation.Definition](ctx, db.pool, `select `+definitionColumns+` from definitions where name = $1`, name)
+	return &d, err
+}
+
+// lockDefinition reads a definition and keeps others from changing it until the transaction ends.
+func lockDefinition(ctx context.Context, tx pgx.Tx, name string) (automation.Definition, error) {
+	return one[automation.Definition](ctx, tx, `select `+definitionColumns+` from definitions where name = $1 for update`, name)
+}
+
+// Definitions lists definitions by name, at most limit of them, beginning after the name given.
+func (db *DB) Definitions(ctx context.Context, after string, limit int) ([]automation.Definition, error) {
+	return collect[automation.Definition](ctx, db.pool, `
+		select `+definitionColumns+` from definitions where name > $1 order by name limit $2`, after, limit)
+}
+
+// ValidateDocument judges a document against the actions and properties there are.
+func (db *DB) ValidateDocument(ctx context.Context, d *automation.Document) error {
+	schema, err := db.Properties(ctx)
+	if err != nil {
+		return err
+	}
+	return automation.Invalid("the workflow", d.Validate(db.catalog, schema))
+}
+
+// SaveDraft creates a definition or replaces its draft; what is published stays as it is. Where
+// ifHash is not empty, the draft must still have that hash, else ErrStale is returned. It returns
+// an *InvalidError for a document that could not be published.
+func (db *DB) SaveDraft(ctx context.Context, d *automation.Document, ifHash string) (saved *automation.Definition, created bool, err error) {
+	if err := db.ValidateDocument(ctx, d); err != nil {
+		return nil, false, err
+	}
+	text, hash, err := d.Normal()
+	if err != nil {
+		return nil, false, err
+	}
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		old, err := lockDefinition(ctx, tx, d.Name)
+		created = errors.Is(err, automation.ErrNotFound)
+		switch {
+		case err != nil && !created:
+			return err
+		case ifHash != "" && old.DraftHash != ifHash:
+			return automation.ErrStale
+		}
+		s, err := one[automation.Definition](ctx, tx, `
+			insert into definitions (name, title, draft, draft_hash, created_at, updated_at)
+			values ($1, $2, $3, $4, $5, $5)
+			on conflict (name) do update
+			set title = excluded.title, draft = excluded.draft, draft_hash = excluded.draft_hash, updated_at = excluded.updated_at
+			returning `+definitionColumns, d.Name, d.DisplayTitle(), text, hash, db.clock())
+		saved = &s
+		return err
+	})
+	return saved, created, err
+}
+
+// Publication says what a publication did.
+type Publication struct {
+	Workflow string `json:"workflow"`
+	Version  int    `json:"version"`
+	Hash     string `json:"hash"`
+	Changed  bool   `json:"changed"`  // false when the draft is what was live already
+	Matching int    `json:"matching"` // users for whom a filter trigger holds now
+	Enrolled int    `json:"enrolled"` // of these, how many were enrolled
+}
+
+// Publish makes the draft of a definition the version that enrolls from now on. Running
+// enrollments stay on their version. Users for whom a filter trigger holds already count as
+// members: they enroll when it starts to hold again, or at once where enrollExisting is set.
+// Publishing a draft that is live already changes nothing, but makes a paused workflow run.
+func (db *DB) Publish(ctx context.Context, name string, enrollExisting bool) (*Publication, error) {
+	var p Publication
+	err := db.publication(ctx, func(tx pgx.Tx, epoch int64) error {
+		d, err := lockDefinition(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		p = Publication{Workflow: name, Version: d.LiveVersion, Hash: d.DraftHash}
+		live, err := one[struct{ Hash string }](ctx, tx, `select hash from versions where definition = $1 and live_until is null`, name)
+		switch {
+		case err != nil && !errors.Is(err, automation.ErrNotFound):
+			return err
+		case err == nil && live.Hash == d.DraftHash && !enrollExisting:
+			return db.resume(ctx, tx, name)
+		}
+		document, err := automation.ParseDocument(d.Draft)
+		if err != nil {
+			return err
+		}
+		schema, err := propertiesOf(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := automation.Invalid("the workflow", document.Validate(db.catalog, schema)); err != nil {
+			return err
+		}
+		if err := db.replaceLive(ctx, tx, &d, epoch, &p); err != nil {
+			return err
+		}
+		if err := db.resume(ctx, tx, name); err != nil {
+			return err
+		}
+		version, err := prepare(d.Draft, p.Version, db.catalog, schema) // not cached: it may be rolled back
+		if err != nil {
+			return err
+		}
+		return db.baseline(ctx, tx, version, &p, enrollExisting)
+	})
+	return &p, err
+}
+
+// publication runs f alone: no work item is written while it runs, and those written afterwards
+// belong to the new epoch.
+func (db *DB) publication(ctx context.Context, f func(tx pgx.Tx, epoch int64) error) error {
+	return db.tx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1)`, publicationLock); err != nil {
+			return err
+		}
+		var epoch int64
+		if err := tx.QueryRow(ctx, `update publication set epoch = epoch + 1 returning epoch`).Scan(&epoch); err != nil {
+			return err
+		}
+		return f(tx, epoch)
+	})
+}
+
+func (db *DB) replaceLive(ctx context.Context, tx pgx.Tx, d *automation.Definition, epoch int64, p *Publication) error {
+	if _, err := tx.Exec(ctx, `update versions set live_until = $2 where definition = $1 and live_until is null`, d.Name, epoch); err != nil {
+		return err
+	}
+	err := tx.QueryRow(ctx, `
+		insert into versions (definition, number, document, hash, published_at, live_from)
+		select $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5 from versions where definition = $1
+		returning number`, d.Name, d.Draft, d.DraftHash, db.clock(), epoch).Scan(&p.Version)
+	if err != nil {
+		return err
+	}
+	p.Changed = true
+	_, err = tx.Exec(ctx, `
+		update definitions set status = case status when 'paused' then 'paused' else 'live' end, live_version = $2, updated_at = $3
+		where name = $1`, d.Name, p.Version, db.clock())
+	return err
+}
+
+// baseline records for whom the filter triggers of a version hold at its publication. Memberships
+// of older versions go once no item can be asked of them any more.
+func (db *DB) baseline(ctx context.Context, tx pgx.Tx, version *Published, p *Publication, enroll bool) error {
+	_, err := tx.Exec(ctx, `
+		delete from memberships m using versions v
+		where m.definition = $1 and v.definition = m.definition and v.number = m.version
+		and v.live_until <= (select coalesce(min(epoch), 9223372036854775807) from work_items)`, p.Workflow)
+	if err != nil {
+		return err
+	}
+	now := db.clock()
+	for i, t := range version.Triggers {
+		if t.Holds == nil {
+			continue
+		}
+		matching, err := matchingUsers(ctx, tx, t.Holds)
+		if err != nil {
+			return err
+		}
+		p.Matching += len(matching)
+		_, err = tx.Exec(ctx, `
+			insert into memberships (definition, version, trigger, user_id, since)
+			select $1, $2, $3, id, $5 from unnest($4::text[]) id`, p.Workflow, p.Version, i, matching, now)
+		if err != nil {
+			return err
+		}
+		if !enroll {
+			continue
+		}
+		matches := make([]Match, len(matching))
+		for j, id := range matching {
+			matches[j] = Match{Version: version, Trigger: i, UserID: id}
+		}
+		orders, err := db.enroll(ctx, tx, matches, now)
+		if err != nil {
+			return err
+		}
+		p.Enrolled += len(orders)
+	}
+	return nil
+}
+
+func matchingUsers(ctx context.Context, tx pgx.Tx, f *filter.Filter) ([]string, error) {
+	rows, err := tx.Query(ctx, `select id, properties from users order by id`)
+	if err != nil {
+		return nil, err
+	}
+	matching := []string{}
+	var id string
+	var properties map[string]any
+	_, err = pgx.ForEachRow(rows, []any{&id, &properties}, func() error {
+		if f.Match(filter.Subject{User: properties}) {
+			matching = append(matching, id)
+		}
+		properties = nil
+		return nil
+	})
+	return matching, err
+}
+
+// Pause keeps actions from starting; delays and triggers go on. It returns ErrNotActive when the
+// definition was not published.
+func (db *DB) Pause(ctx context.Context, name string) (*automation.Definition, error) {
+	return db.setStatus(ctx, name, func(tx pgx.Tx, d *automation.Definition) error {
+		if d.LiveVersion == 0 {
+			return automation.ErrNotActive
+		}
+		_, err := tx.Exec(ctx, `update definitions set status = 'paused', updated_at = $2 where name = $1`, name, db.clock())
+		return err
+	})
+}
+
+// Resume ends a pause. It returns ErrNotActive when the definition was not published.
+func (db *DB) Resume(ctx context.Context, name string) (*automation.Definition, error) {
+	return db.setStatus(ctx, name, func(tx pgx.Tx, d *automation.Definition) error {
+		if d.LiveVersion == 0 {
+			return automation.ErrNotActive
+		}
+		return db.resume(ctx, tx, name)
+	})
+}
+
+// resume makes a published definition run and wakes the enrollments that were held at an action.
+func (db *DB) resume(ctx context.Context, tx pgx.Tx, name string) error {
+	tag, err := tx.Exec(ctx, `update definitions set status = 'live', updated_at = $2 where name = $1 and status = 'paused'`, name, db.clock())
+	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		insert into commands (enrollment_id, kind)
+		select e.id, 'resume' from enrollments e
+		where e.definition = $1 and e.status in ('pending', 'active')
+		and exists (select 1 from visits v where v.enrollment_id = e.id and v.status = 'held')`, name)
+	return err
+}
+
+// Archive ends a definition's life: it enrolls nobody any more. Running enrollments finish.
+func (db *DB) Archive(ctx context.Context, name string) (*automation.Definition, error) {
+	err := db.publication(ctx, func(tx pgx.Tx, epoch int64) error {
+		if _, err := lockDefinition(ctx, tx, name); err != nil {
+			return err
+		}
+		if err := db.resume(ctx, tx, name); err != nil { // what was held may finish too
+			return err
+		}
+		if _, err := tx.Exec(ctx, `update versions set live_until = $2 where definition = $1 and live_until is null`, name, epoch); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `update definitions set status = 'archived', live_version = 0, updated_at = $2 where name = $1`, name, db.clock())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return db.Definition(ctx, name)
+}
+
+// DeleteDefinition removes a definition that was never published. Others are archived, since
+// their ledger is kept; ErrInUse says so. Where ifHash is not empty, the draft must still have it.
+func (db *DB) DeleteDefinition(ctx context.Context, name, ifHash string) error {
+	return db.tx(ctx, func(tx pgx.Tx) error {
+		d, err := lockDefinition(ctx, tx, name)
+		switch {
+		case err != nil:
+			return err
+		case ifHash != "" && d.DraftHash != ifHash:
+			return automation.ErrStale
+		case d.Status != automation.Draft:
+			return fmt.Errorf("workflow %s was published, archive it instead: %w", name, automation.ErrInUse)
+		}
+		_, err = tx.Exec(ctx, `delete from definitions where name = $1`, name)
+		return err
+	})
+}
+
+// setStatus runs f with a definition locked and returns it as f left it.
+func (db *DB) setStatus(ctx context.Context, name string, f func(tx pgx.Tx, d *automation.Definition) error) (*automation.Definition, error) {
+	err := db.tx(ctx, func(tx pgx.Tx) error {
+		d, err := lockDefinition(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		return f(tx, &d)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return db.Definition(ctx, name)
+}
+
+// Counts are the enrollments of a definition by status.
+func (db *DB) Counts(ctx context.Context, definition string) (map[automation.EnrollmentStatus]int, error) {
+	rows, err := collect[struct {
+		Status automation.EnrollmentStatus
+		N      int
+	}](ctx, db.pool, `select status, count(*) as n from enrollments where definition = $1 group by status`, definition)
+	counts := map[automation.EnrollmentStatus]int{}
+	for _, r := range rows {
+		counts[r.Status] = r.N
+	}
+	return counts, err
+}
+
+// liveVersion returns the version of a definition that enrolls now and whether it is paused.
+// It returns ErrNotActive where none does, ErrNotFound where there is no such definition.
+func (db *DB) liveVersion(ctx context.Context, tx pgx.Tx, name string) (*Published, error) {
+	d, err := one[automation.Definition](ctx, tx, `select `+definitionColumns+` from definitions where name = $1 for share`, name)
+	if err != nil {
+		return nil, err
+	}
+	if d.LiveVersion == 0 {
+		return nil, automation.ErrNotActive
+	}
+	return db.published(ctx, tx, name, d.LiveVersion)
+}

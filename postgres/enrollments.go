@@ -1,0 +1,243 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/automation"
+)
+
+const enrollmentColumns = `id::text, definition as workflow, version, user_id, status, step, waiting_until, reason, trigger, event,
+	created_at, started_at, ended_at, definition || '/' || user_id || '/' || ordinal as temporal_workflow_id, ordinal`
+
+// Enrollment returns an enrollment. Returns ErrNotFound if there is none.
+func (db *DB) Enrollment(ctx context.Context, id string) (*automation.Enrollment, error) {
+	if !isUUID(id) {
+		return nil, automation.ErrNotFound
+	}
+	e, err := one[automation.Enrollment](ctx, db.pool, `select `+enrollmentColumns+` from enrollments where id = $1`, id)
+	return &e, err
+}
+
+// EnrollmentQuery selects enrollments; an empty member selects all.
+type EnrollmentQuery struct {
+	Workflow string
+	UserID   string
+	Status   automation.EnrollmentStatus
+	Before   *EnrollmentCursor // begins after this one, in the order listed
+	Limit    int
+}
+
+// EnrollmentCursor is a place in the list of enrollments.
+type EnrollmentCursor struct {
+	CreatedAt time.Time
+	ID        string
+}
+
+// Enrollments lists enrollments, newest first.
+func (db *DB) Enrollments(ctx context.Context, q EnrollmentQuery) ([]automation.Enrollment, error) {
+	args := pgx.NamedArgs{"workflow": q.Workflow, "user": q.UserID, "status": string(q.Status), "limit": q.Limit}
+	sql := `select ` + enrollmentColumns + ` from enrollments where true`
+	for _, condition := range []struct {
+		set bool
+		sql string
+	}{
+		{q.Workflow != "", ` and definition = @workflow`},
+		{q.UserID != "", ` and user_id = @user`},
+		{q.Status != "", ` and status = @status`},
+		{q.Before != nil, ` and (created_at, id) < (@at, @id::uuid)`},
+	} {
+		if condition.set {
+			sql += condition.sql
+		}
+	}
+	if q.Before != nil {
+		args["at"], args["id"] = q.Before.CreatedAt, q.Before.ID
+	}
+	return collect[automation.Enrollment](ctx, db.pool, sql+` order by created_at desc, id desc limit @limit`, args)
+}
+
+// Timeline lists the visits of an enrollment in the order in which they began.
+func (db *DB) Timeline(ctx context.Context, id string) ([]automation.Visit, error) {
+	return collect[automation.Visit](ctx, db.pool, `
+		select step, visit, kind, status, what, attempts, until, output, error, started_at, finished_at
+		from visits where enrollment_id = $1 order by started_at, coalesce(finished_at, 'infinity'), visit`, id)
+}
+
+// Unenroll takes a user out of a definition: once it returns, no action of the enrollment starts.
+// Steps that run at that moment are returned; they may still finish. It returns ErrNotFound, or
+// ErrFinished when the enrollment has ended.
+func (db *DB) Unenroll(ctx context.Context, id, reason string) (e *automation.Enrollment, running []string, err error) {
+	if !isUUID(id) {
+		return nil, nil, automation.ErrNotFound
+	}
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		status, err := one[struct{ Status automation.EnrollmentStatus }](ctx, tx, `select status from enrollments where id = $1 for update`, id)
+		if err != nil {
+			return err
+		}
+		if !status.Status.Live() {
+			return automation.ErrFinished
+		}
+		if running, err = collectScalars[string](ctx, tx, `
+			select step from visits where enrollment_id = $1 and status = 'running' order by started_at`, id); err != nil {
+			return err
+		}
+		return db.endEnrollment(ctx, tx, id, automation.Unenrolled, reason)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err = db.Enrollment(ctx, id)
+	return e, running, err
+}
+
+// endEnrollment ends a live enrollment. Temporal is told of an unenrollment by a command.
+func (db *DB) endEnrollment(ctx context.Context, tx pgx.Tx, id string, status automation.EnrollmentStatus, reason string) error {
+	now := db.clock()
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		update enrollments set status = $2, reason = $3, ended_at = $4, waiting_until = null,
+			step = case $2 when 'failed' then step else '' end
+		where id = $1 and status in ('held', 'pending', 'active')`, id, string(status), reason, now)
+	waits := `'stopped'`
+	if status == automation.Completed {
+		waits = `'done'` // a delay that was the last step
+	}
+	batch.Queue(`
+		update visits set status = `+waits+`, finished_at = $2
+		where enrollment_id = $1 and status in ('waiting', 'held')`, id, now)
+	if status == automation.Unenrolled {
+		batch.Queue(`insert into commands (enrollment_id, kind) values ($1, 'unenroll')`, id)
+	}
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// EndEnrollment records that an enrollment came to its end. Where it has ended already, that
+// stands; the status and reason in force are returned.
+func (db *DB) EndEnrollment(ctx context.Context, id string, status automation.EnrollmentStatus, reason string) (automation.EnrollmentStatus, string, error) {
+	err := db.tx(ctx, func(tx pgx.Tx) error {
+		old, err := one[struct {
+			Status automation.EnrollmentStatus
+			Reason string
+		}](ctx, tx, `select status, reason from enrollments where id = $1 for update`, id)
+		if err != nil {
+			return err
+		}
+		if !old.Status.Live() {
+			status, reason = old.Status, old.Reason
+			return nil
+		}
+		return db.endEnrollment(ctx, tx, id, status, reason)
+	})
+	return status, reason, err
+}
+
+// ToStart lists enrollments that Temporal does not have: those made longer ago than lost and not
+// handed to it, and those handed longer ago than unbegun whose first step has not begun.
+func (db *DB) ToStart(ctx context.Context, limit int, lost, unbegun time.Duration) ([]Order, error) {
+	now := db.clock()
+	return collect[Order](ctx, db.pool, `
+		select id::text, definition, version, user_id, ordinal from enrollments
+		where status = 'pending' and (handed_at is null and created_at < $2 or handed_at < $3)
+		order by created_at limit $1`, limit, now.Add(-lost), now.Add(-unbegun))
+}
+
+// MarkHanded records that Temporal took the starts of enrollments.
+func (db *DB) MarkHanded(ctx context.Context, ids []string) error {
+	_, err := db.pool.Exec(ctx, `update enrollments set handed_at = $2 where id = any($1::uuid[]) and status = 'pending'`, ids, db.clock())
+	return translate(err)
+}
+
+// Command is something that Temporal has still to be told about an enrollment.
+type Command struct {
+	ID                 int64
+	EnrollmentID       string
+	Kind               string // "unenroll" or "resume"
+	Attempts           int
+	TemporalWorkflowID string
+	Reason             string
+}
+
+// Commands lists what Temporal has still to be told, oldest first.
+func (db *DB) Commands(ctx context.Context, limit int) ([]Command, error) {
+	return collect[Command](ctx, db.pool, `
+		select c.id, c.enrollment_id::text, c.kind, c.attempts, e.reason,
+			e.definition || '/' || e.user_id || '/' || e.ordinal as temporal_workflow_id
+		from commands c join enrollments e on e.id = c.enrollment_id
+		where c.not_before <= $2 order by c.id limit $1`, limit, db.clock())
+}
+
+// CommandDone forgets a command.
+func (db *DB) CommandDone(ctx context.Context, id int64) error {
+	_, err := db.pool.Exec(ctx, `delete from commands where id = $1`, id)
+	return translate(err)
+}
+
+// CommandFailed puts a command off for a while.
+func (db *DB) CommandFailed(ctx context.Context, id int64) error {
+	_, err := db.pool.Exec(ctx, `
+		update commands set attempts = attempts + 1,
+			not_before = $2::timestamptz + least(interval '1 minute', interval '200 milliseconds' * power(2, least(attempts, 10)))
+		where id = $1`, id, db.clock())
+	return translate(err)
+}
+
+// Decision is why a user was or was not enrolled when a trigger matched.
+type Decision struct {
+	Workflow     string    `json:"workflow"`
+	Version      int       `json:"version"`
+	UserID       string    `json:"user_id"`
+	At           time.Time `json:"at"`
+	Trigger      int       `json:"trigger"` // position; -1 for a request
+	Outcome      string    `json:"outcome"` // "enrolled" or "refused"
+	Reason       string    `json:"reason,omitempty"`
+	EnrollmentID *string   `json:"enrollment_id,omitempty"`
+}
+
+// Decisions lists the decisions about a user in a definition, newest first.
+func (db *DB) Decisions(ctx context.Context, definition, userID string, limit int) ([]Decision, error) {
+	return collect[Decision](ctx, db.pool, `
+		select definition as workflow, version, user_id, at, trigger, outcome, reason, enrollment_id::text
+		from decisions where definition = $1 and user_id = $2 order by id desc limit $3`, definition, userID, limit)
+}
+
+// Notification is a message to a user inside the product.
+type Notification struct {
+	ID           int64     `json:"id"`
+	UserID       string    `json:"user_id"`
+	Text         string    `json:"text"`
+	EnrollmentID *string   `json:"enrollment_id,omitempty"`
+	CreatedAt    time.Time `json:"created_at"`
+}
+
+// Notifications lists the notifications of a user, or of all where userID is empty, newest first,
+// at most limit of them, beginning before the one with the id given; 0 begins at the newest.
+func (db *DB) Notifications(ctx context.Context, userID string, before int64, limit int) ([]Notification, error) {
+	if before == 0 {
+		before = 1<<63 - 1
+	}
+	return collect[Notification](ctx, db.pool, `
+		select id, user_id, text, enrollment_id::text, created_at from notifications
+		where ($1 = '' or user_id = $1) and id < $2 order by id desc limit $3`, userID, before, limit)
+}
+
+func isUUID(id string) bool {
+	if len(id) != 36 {
+		return false
+	}
+	for i, c := range id {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		hex := c >= '0' && c <= '9' || c >= 'a' && c <= 'f'
+		if dash != (c == '-') || !dash && !hex {
+			return false
+		}
+	}
+	return true
+}
+
+// errNotLive is returned inside when an enrollment is not live.
+var errNotLive = fmt.Errorf("the enrollment is not live: %w", automation.ErrFinished)

@@ -1,0 +1,147 @@
+package postgres
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/automation"
+)
+
+// publicationLock is the advisory lock between writers of work items, who share it, and
+// publications, which hold it alone.
+const publicationLock = 7031_0001
+
+// ingest is a transaction that changes users: every change and event in it becomes part of one
+// work item per user, committed with it.
+type ingest struct {
+	pgx.Tx
+	db     *DB
+	now    time.Time
+	epoch  int64
+	source string // who changes: "api", or an enrollment's Temporal workflow id
+	depth  int    // how many enrollments caused one another up to here
+}
+
+// ingest runs f in a transaction that belongs to exactly one epoch.
+func (db *DB) ingest(ctx context.Context, source string, f func(in *ingest) error) error {
+	return db.tx(ctx, func(tx pgx.Tx) error {
+		in, err := db.joinEpoch(ctx, tx, source, 0)
+		if err != nil {
+			return err
+		}
+		return f(in)
+	})
+}
+
+// joinEpoch makes an open transaction an ingest. The lock comes in a statement of its own, so that
+// the epoch is read in a snapshot that is taken when the lock is held.
+func (db *DB) joinEpoch(ctx context.Context, tx pgx.Tx, source string, depth int) (*ingest, error) {
+	in := &ingest{Tx: tx, db: db, now: db.clock(), source: source, depth: depth}
+	batch := &pgx.Batch{}
+	batch.Queue(`select pg_advisory_xact_lock_shared($1)`, publicationLock)
+	batch.Queue(`select epoch from publication`).QueryRow(func(row pgx.Row) error { return row.Scan(&in.epoch) })
+	return in, tx.SendBatch(ctx, batch).Close()
+}
+
+// lockUser reads a user and keeps others from changing it until the transaction ends. Work items
+// of the user are written under this lock, so their ids follow the commit order.
+func (in *ingest) lockUser(ctx context.Context, id string) (*automation.User, error) {
+	return scanUser(in.QueryRow(ctx, `select id, properties, created_at, updated_at from users where id = $1 for update`, id))
+}
+
+// create inserts a user. It returns ErrConflict when it exists.
+func (in *ingest) create(ctx context.Context, id string, properties map[string]any) (*automation.User, error) {
+	all := withoutEmpty(properties)
+	if all["status"] == nil {
+		all["status"] = "active"
+	}
+	all["created_at"] = in.now.Format(time.RFC3339Nano)
+	user := &automation.User{ID: id, Properties: all, CreatedAt: in.now, UpdatedAt: in.now}
+	tag, err := in.Exec(ctx, `
+		insert into users (id, properties, created_at, updated_at) values ($1, $2, $3, $3)
+		on conflict (id) do nothing`, id, all, in.now)
+	if err != nil {
+		return nil, err
+	}
+	if tag.RowsAffected() == 0 {
+		return nil, automation.ErrConflict
+	}
+	changes := automation.Diff(nil, all, in.now, in.source)
+	if err := in.record(ctx, id, changes); err != nil {
+		return nil, err
+	}
+	return user, in.enqueue(ctx, user, changes, automation.CreationEvents(user))
+}
+
+// change brings a locked user to new properties and emits what that means. Nothing is written
+// when nothing differs.
+func (in *ingest) change(ctx context.Context, user *automation.User, properties map[string]any) ([]automation.Change, error) {
+	after := withoutEmpty(properties)
+	changes := automation.Diff(user.Properties, after, in.now, in.source)
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	user.Properties, user.UpdatedAt = after, in.now
+	_, err := in.Exec(ctx, `update users set properties = $2, updated_at = $3 where id = $1`, user.ID, after, in.now)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.record(ctx, user.ID, changes); err != nil {
+		return nil, err
+	}
+	return changes, in.enqueue(ctx, user, changes, automation.ChangeEvents(user.ID, changes, in.now))
+}
+
+func (in *ingest) record(ctx context.Context, userID string, changes []automation.Change) error {
+	batch := &pgx.Batch{}
+	for _, c := range changes {
+		batch.Queue(`
+			insert into changes (user_id, property, old, new, at, source, depth)
+			values ($1, $2, $3, $4, $5, $6, $7)`,
+			userID, c.Property, jsonOrNull(c.Old), jsonOrNull(c.New), c.At, c.Source, in.depth)
+	}
+	return in.SendBatch(ctx, batch).Close()
+}
+
+// enqueue writes the work item that carries the user as of this moment.
+func (in *ingest) enqueue(ctx context.Context, user *automation.User, changes []automation.Change, events []automation.Event) error {
+	changed := make([]string, len(changes))
+	for i, c := range changes {
+		changed[i] = c.Property
+	}
+	for i := range events {
+		if events[i].ID == "" {
+			events[i].ID = newID()
+		}
+	}
+	_, err := in.Exec(ctx, `
+		insert into work_items (user_id, epoch, depth, properties, changed, events)
+		values ($1, $2, $3, $4, $5, $6)`,
+		user.ID, in.epoch, in.depth, user.Properties, changed, events)
+	return err
+}
+
+// withoutEmpty copies properties without those that have no value.
+func withoutEmpty(properties map[string]any) map[string]any {
+	kept := maps.Clone(properties)
+	if kept == nil {
+		kept = map[string]any{}
+	}
+	maps.DeleteFunc(kept, func(_ string, v any) bool { return v == nil })
+	return kept
+}
+
+// jsonOrNull makes a nil value SQL's null rather than JSON's.
+func jsonOrNull(v any) any {
+	if v == nil {
+		return nil
+	}
+	return jsonValue{v}
+}
+
+// newID returns a new unique id; later ones sort after earlier ones.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }

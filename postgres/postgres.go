@@ -1,0 +1,175 @@
+// Package postgres holds all SQL of Rollcall: one file per table, migrations embedded, and
+// transactions named for what they mean.
+//
+// Floor 1. It knows the domain (automation, filter) and nothing of Temporal or HTTP. Errors that
+// leave it are those of automation; nobody above sees an error of the driver.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"rollcall/automation"
+)
+
+// DB is Rollcall's database. It is safe for concurrent use.
+type DB struct {
+	pool    *pgxpool.Pool
+	now     func() time.Time
+	catalog automation.Catalog
+	cache   versionCache
+}
+
+// Config is what Open needs.
+type Config struct {
+	URL      string
+	MaxConns int32              // 0: 20
+	Now      func() time.Time   // the clock of recorded times; nil: time.Now
+	Catalog  automation.Catalog // the kinds of actions that versions are compiled with
+}
+
+// Open connects to a migrated database. It returns ErrUnavailable when the database does not
+// answer and ErrConflict, naming the command to run, when its schema is older than this binary.
+func Open(ctx context.Context, c Config) (*DB, error) {
+	pc, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", automation.ErrInvalid)
+	}
+	pc.MaxConns = 20
+	if c.MaxConns > 0 {
+		pc.MaxConns = c.MaxConns
+	}
+	pc.ConnConfig.ConnectTimeout = 3 * time.Second
+	for name, value := range map[string]string{
+		"application_name":                    "rollcall",
+		"timezone":                            "UTC",
+		"synchronous_commit":                  "on",
+		"statement_timeout":                   "15s",
+		"lock_timeout":                        "5s",
+		"idle_in_transaction_session_timeout": "30s",
+	} {
+		if _, set := pc.ConnConfig.RuntimeParams[name]; !set {
+			pc.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, translate(err)
+	}
+	db := &DB{pool: pool, now: c.Now, catalog: c.Catalog, cache: versionCache{byKey: map[versionKey]*Published{}, live: map[int64]*LiveSet{}}}
+	if db.now == nil {
+		db.now = time.Now
+	}
+	if err := db.checkSchema(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// Close ends all connections after the transactions that use them.
+func (db *DB) Close() { db.pool.Close() }
+
+// Ping answers nil when the database answers.
+func (db *DB) Ping(ctx context.Context) error { return translate(db.pool.Ping(ctx)) }
+
+// clock is the recorded time, in the resolution of the database.
+func (db *DB) clock() time.Time { return db.now().UTC().Truncate(time.Microsecond) }
+
+// tx runs f in one transaction and retries it when PostgreSQL asks for that.
+func (db *DB) tx(ctx context.Context, f func(tx pgx.Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := pgx.BeginFunc(ctx, db.pool, f)
+		if attempt == 3 || !isRetryable(err) {
+			return translate(err)
+		}
+	}
+}
+
+func isRetryable(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pgErr.Code == "40001" || pgErr.Code == "40P01")
+}
+
+// translate turns errors of the driver into those of the domain; others pass.
+func translate(err error) error {
+	if err == nil || errors.Is(err, automation.ErrUnavailable) {
+		return err
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return automation.ErrNotFound
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return translateCode(pgErr, err)
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "closed pool") {
+		return fmt.Errorf("database: %w", automation.ErrUnavailable)
+	}
+	return err
+}
+
+func translateCode(pgErr *pgconn.PgError, err error) error {
+	switch {
+	case pgErr.ConstraintName == "enrollments_one_live":
+		return automation.ErrAlreadyEnrolled
+	case strings.HasPrefix(pgErr.Code, "08"), strings.HasPrefix(pgErr.Code, "53"), strings.HasPrefix(pgErr.Code, "57P"), pgErr.Code == "25006":
+		return fmt.Errorf("database: %w (%s)", automation.ErrUnavailable, pgErr.Code)
+	case pgErr.Code == "55P03", pgErr.Code == "57014":
+		return fmt.Errorf("database is busy: %w (%s)", automation.ErrUnavailable, pgErr.Code)
+	}
+	return err
+}
+
+// collect reads all rows of a query into structs by column name.
+func collect[T any](ctx context.Context, q querier, sql string, args ...any) ([]T, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[T])
+	if list == nil {
+		list = []T{}
+	}
+	return list, translate(err)
+}
+
+// one reads exactly one row of a query; ErrNotFound when there is none.
+func one[T any](ctx context.Context, q querier, sql string, args ...any) (T, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		var zero T
+		return zero, translate(err)
+	}
+	v, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[T])
+	return v, translate(err)
+}
+
+// collectScalars reads all rows of a query of one column.
+func collectScalars[T any](ctx context.Context, q querier, sql string, args ...any) ([]T, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[T])
+	return list, translate(err)
+}
+
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+type versionCache struct {
+	sync.Mutex
+	byKey map[versionKey]*Published
+	live  map[int64]*LiveSet // by epoch
+}

@@ -1,0 +1,313 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/automation"
+)
+
+// jsonValue is any value, sent to a jsonb column as JSON; a Go string becomes a JSON string.
+type jsonValue struct{ v any }
+
+// MarshalJSON writes the value itself.
+func (j jsonValue) MarshalJSON() ([]byte, error) { return json.Marshal(j.v) }
+
+func scanUser(row pgx.Row) (*automation.User, error) {
+	var u automation.User
+	err := row.Scan(&u.ID, &u.Properties, &u.CreatedAt, &u.UpdatedAt)
+	if err != nil {
+		return nil, translate(err)
+	}
+	return &u, nil
+}
+
+// User returns a user. Returns ErrNotFound if there is none.
+func (db *DB) User(ctx context.Context, id string) (*automation.User, error) {
+	return scanUser(db.pool.QueryRow(ctx, `select id, properties, created_at, updated_at from users where id = $1`, id))
+}
+
+// Users lists users by id, at most limit of them, beginning after the id given.
+func (db *DB) Users(ctx context.Context, after string, limit int) ([]automation.User, error) {
+	return collect[automation.User](ctx, db.pool, `
+		select id, properties, created_at, updated_at from users where id > $1 order by id limit $2`, after, limit)
+}
+
+// PutUser creates a user or replaces its properties; what is not given is cleared.
+// It returns an *InvalidError for properties that are unknown or of another type.
+func (db *DB) PutUser(ctx context.Context, id string, properties map[string]any, source string) (user *automation.User, created bool, err error) {
+	return db.writeUser(ctx, id, properties, source, func(u *automation.User, normal map[string]any) map[string]any {
+		next := maps.Clone(normal)
+		for _, name := range automation.ReadOnlyProperties() {
+			next[name] = u.Properties[name]
+		}
+		return next
+	}, true)
+}
+
+// PatchUser changes the properties given; null clears one. Returns ErrNotFound if there is no
+// such user, and an *InvalidError for properties that are unknown or of another type.
+func (db *DB) PatchUser(ctx context.Context, id string, properties map[string]any, source string) (*automation.User, error) {
+	user, _, err := db.writeUser(ctx, id, properties, source, merge, false)
+	return user, err
+}
+
+// UpsertUser creates a user or changes the properties given.
+func (db *DB) UpsertUser(ctx context.Context, id string, properties map[string]any, source string) (user *automation.User, created bool, err error) {
+	return db.writeUser(ctx, id, properties, source, merge, true)
+}
+
+func merge(u *automation.User, normal map[string]any) map[string]any {
+	next := maps.Clone(u.Properties)
+	maps.Copy(next, normal)
+	return next
+}
+
+func (db *DB) writeUser(ctx context.Context, id string, properties map[string]any, source string,
+	combine func(u *automation.User, normal map[string]any) map[string]any, create bool,
+) (user *automation.User, created bool, err error) {
+	if problem, ok := automation.CheckUserID(id); !ok {
+		var problems automation.Problems
+		problems.Add("/id", "invalid-user-id", "%s", problem)
+		return nil, false, automation.Invalid("the user", problems)
+	}
+	schema, err := db.Properties(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	normal, problems := schema.CheckProperties(properties)
+	if err := automation.Invalid("the user", atProperties(problems)); err != nil {
+		return nil, false, err
+	}
+	err = db.ingest(ctx, source, func(in *ingest) error {
+		var err error
+		user, err = in.lockUser(ctx, id)
+		if errors.Is(err, automation.ErrNotFound) && create {
+			user, err = in.create(ctx, id, normal)
+			created = err == nil
+			if !errors.Is(err, automation.ErrConflict) {
+				return err
+			}
+			user, err = in.lockUser(ctx, id) // another request created it between the two statements
+		}
+		if err != nil {
+			return err
+		}
+		_, err = in.change(ctx, user, combine(user, normal))
+		return err
+	})
+	return user, created, err
+}
+
+func atProperties(problems automation.Problems) automation.Problems {
+	var moved automation.Problems
+	moved.Join("/properties", problems)
+	return moved
+}
+
+// DeleteUser removes a user and what is known about it, and takes it out of every workflow: no
+// action starts after it returns. The ledger of enrollments keeps the bare id. Returns ErrNotFound
+// if there is no such user.
+func (db *DB) DeleteUser(ctx context.Context, id, source string) error {
+	return db.ingest(ctx, source, func(in *ingest) error {
+		if _, err := in.lockUser(ctx, id); err != nil {
+			return err
+		}
+		live, err := collect[liveEnrollment](ctx, in, `
+			select id, status from enrollments
+			where user_id = $1 and status in ('held', 'pending', 'active') order by id for update`, id)
+		if err != nil {
+			return err
+		}
+		for _, e := range live {
+			if err := db.endEnrollment(ctx, in, e.ID, automation.Unenrolled, "the user was deleted"); err != nil {
+				return err
+			}
+		}
+		for _, statement := range []string{
+			`update enrollments set event = null where user_id = $1`,
+			`delete from work_items where user_id = $1`,
+			`delete from notifications where user_id = $1`,
+			`delete from users where id = $1`,
+		} {
+			if _, err := in.Exec(ctx, statement, id); err != nil {
+				return err
+			}
+		}
+		gone := &automation.User{ID: id, Properties: map[string]any{}}
+		event := automation.Event{Name: automation.EventUserDeleted, UserID: id, OccurredAt: in.now, Properties: map[string]any{}}
+		return in.enqueue(ctx, gone, nil, []automation.Event{event})
+	})
+}
+
+type liveEnrollment struct {
+	ID     string
+	Status automation.EnrollmentStatus
+}
+
+// History lists the changes of a user's properties, newest first, at most limit of them,
+// beginning before the change with the id given; 0 begins at the newest.
+// Returns ErrNotFound if there is no such user.
+func (db *DB) History(ctx context.Context, userID string, before int64, limit int) (changes []automation.Change, next int64, err error) {
+	if _, err := db.User(ctx, userID); err != nil {
+		return nil, 0, err
+	}
+	if before == 0 {
+		before = 1<<63 - 1
+	}
+	rows, err := collect[changeRow](ctx, db.pool, `
+		select id, property, old, new, at, source from changes
+		where user_id = $1 and id < $2 order by id desc limit $3`, userID, before, limit+1)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		next = rows[limit-1].ID
+	}
+	changes = []automation.Change{}
+	for _, r := range rows {
+		changes = append(changes, automation.Change{Property: r.Property, Old: r.Old, New: r.New, At: r.At, Source: r.Source})
+	}
+	return changes, next, nil
+}
+
+type changeRow struct {
+	ID       int64
+	Property string
+	Old, New any
+	At       time.Time
+	Source   string
+}
+
+// CountUsers says how many users there are.
+func (db *DB) CountUsers(ctx context.Context) (n int, err error) {
+	err = db.pool.QueryRow(ctx, `select count(*) from users`).Scan(&n)
+	return n, translate(err)
+}
+
+// Properties returns the schema of users.
+func (db *DB) Properties(ctx context.Context) (automation.Properties, error) {
+	return propertiesOf(ctx, db.pool)
+}
+
+func propertiesOf(ctx context.Context, q querier) (automation.Properties, error) {
+	list, err := collect[automation.Property](ctx, q, `select name, label, type, options, "group", built_in from properties`)
+	if err != nil {
+		return nil, err
+	}
+	schema := make(automation.Properties, len(list))
+	for _, p := range list {
+		schema[p.Name] = p
+	}
+	return schema, nil
+}
+
+// PutProperty declares a property or changes its label, group and options. A built-in property
+// keeps its type; the type of one that has values, or that a version uses, cannot change.
+func (db *DB) PutProperty(ctx context.Context, p automation.Property) (created bool, err error) {
+	if err := automation.Invalid("the property", p.Validate()); err != nil {
+		return false, err
+	}
+	if p.Options == nil {
+		p.Options = []string{}
+	}
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		old, err := one[automation.Property](ctx, tx, `
+			select name, label, type, options, "group", built_in from properties where name = $1 for update`, p.Name)
+		created = errors.Is(err, automation.ErrNotFound)
+		if err != nil && !created {
+			return err
+		}
+		if !created && old.Type != p.Type {
+			if old.BuiltIn {
+				return fmt.Errorf("%s is built in, its type is %s: %w", p.Name, old.Type, automation.ErrInUse)
+			}
+			if err := propertyUnused(ctx, tx, p.Name); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(ctx, `
+			insert into properties (name, label, type, options, "group") values ($1, $2, $3, $4, $5)
+			on conflict (name) do update
+			set label = excluded.label, type = excluded.type, options = excluded.options, "group" = excluded."group"`,
+			p.Name, p.Label, p.Type, p.Options, p.Group)
+		return err
+	})
+	return created, err
+}
+
+// DeleteProperty removes a custom property that no user has a value of and no version uses.
+func (db *DB) DeleteProperty(ctx context.Context, name string) error {
+	return db.tx(ctx, func(tx pgx.Tx) error {
+		old, err := one[automation.Property](ctx, tx, `
+			select name, label, type, options, "group", built_in from properties where name = $1 for update`, name)
+		if err != nil {
+			return err
+		}
+		if old.BuiltIn {
+			return fmt.Errorf("%s is built in: %w", name, automation.ErrInUse)
+		}
+		if err := propertyUnused(ctx, tx, name); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `delete from properties where name = $1`, name)
+		return err
+	})
+}
+
+// propertyUnused returns ErrInUse, saying by what, when users have values of a property or live
+// versions speak of it.
+func propertyUnused(ctx context.Context, tx pgx.Tx, name string) error {
+	var users int
+	if err := tx.QueryRow(ctx, `select count(*) from users where properties ? $1`, name).Scan(&users); err != nil {
+		return err
+	}
+	if users > 0 {
+		return fmt.Errorf("%d users have a value of %s: %w", users, name, automation.ErrInUse)
+	}
+	versions, err := versionsInUse(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, v := range versions {
+		if slices.Contains(v.properties(), name) {
+			return fmt.Errorf("version %d of workflow %s uses %s: %w", v.Number, v.Definition, name, automation.ErrInUse)
+		}
+	}
+	return nil
+}
+
+func (v versionInUse) properties() []string {
+	d, err := automation.ParseDocument(v.Document)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, f := range d.Filters() {
+		names = append(names, f.Properties()...)
+	}
+	return names
+}
+
+// TeamMembers lists the active users whose main team or teams name a team.
+func (db *DB) TeamMembers(ctx context.Context, team string) ([]automation.User, error) {
+	return collect[automation.User](ctx, db.pool, `
+		select id, properties, created_at, updated_at from users
+		where (properties ->> 'main_team' = $1 or properties -> 'teams' ? $1)
+		and coalesce(properties ->> 'status', 'active') <> 'deactivated'
+		order by id limit 1000`, team)
+}
+
+// UsersByID returns those of the users that exist, by id.
+func (db *DB) UsersByID(ctx context.Context, ids []string) ([]automation.User, error) {
+	return collect[automation.User](ctx, db.pool, `
+		select id, properties, created_at, updated_at from users where id = any($1) order by id`, ids)
+}

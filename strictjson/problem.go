@@ -1,0 +1,44 @@
+// Package strictjson reads JSON documents that people write: it refuses what is ambiguous and
+// reports every problem with the place where it stands.
+//
+// Floor 0: standard library only. It knows nothing of what the documents mean.
+package strictjson
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Problem is one thing that is wrong with a document.
+type Problem struct {
+	Pointer string `json:"pointer"` // JSON Pointer (RFC 6901) to the place; "" is the whole document
+	Code    string `json:"code"`    // stable slug, e.g. "unknown-field"
+	Message string `json:"message"` // one sentence for the author
+}
+
+// Problems collects what is wrong, in the order found.
+type Problems []Problem
+
+// Add appends one problem.
+func (p *Problems) Add(pointer, code, format string, args ...any) {
+	*p = append(*p, Problem{Pointer: pointer, Code: code, Message: fmt.Sprintf(format, args...)})
+}
+
+// Join adds all problems of a part of the document that stands at pointer.
+func (p *Problems) Join(pointer string, part Problems) {
+	for _, q := range part {
+		q.Pointer = pointer + q.Pointer
+		*p = append(*p, q)
+	}
+}
+
+// Field extends a pointer by the name of an object member.
+func Field(pointer, name string) string {
+	return pointer + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+// Index extends a pointer by a position in an array.
+func Index(pointer string, i int) string {
+	return pointer + "/" + strconv.Itoa(i)
+}

@@ -1,0 +1,43 @@
+// Package triggers is what enrolls users: the pump, which asks the live definitions about every
+// change and event, one file per kind of trigger, and the starter, which hands the enrollments to
+// Temporal.
+//
+// Floor 2. PostgreSQL decides; Temporal is told afterwards, and told again until it took it.
+package triggers
+
+import (
+	"rollcall/postgres"
+)
+
+// Kind describes a kind of trigger to everything that does not run it.
+type Kind struct {
+	Kind        string `json:"kind"`
+	Title       string `json:"title"`
+	Description string `json:"description"`
+
+	judge postgres.Judge // nil where nothing that happens to users matches
+}
+
+// Kinds lists the kinds of triggers.
+func Kinds() []Kind {
+	return []Kind{
+		{"event", "An event occurs", `Enrolls the user of an event by its name: {"event": "user.created"}; "where" is asked of the user and the event at that moment.`, judgeEvents},
+		{"filter", "A filter starts to hold", `Enrolls a user when the answer of a filter goes from no to yes: {"filter": {…}}. Those for whom it holds at publication are enrolled only if asked for.`, judgeFilters},
+		{"manual", "On request", `Enrolls by POST /v1/workflows/{name}/enrollments only: {"manual": true}. Every other workflow takes such requests too.`, nil},
+	}
+}
+
+// judge asks all kinds of triggers about an item.
+func judge(item *postgres.Item, live *postgres.LiveSet, held map[postgres.Membership]bool) postgres.Verdict {
+	var all postgres.Verdict
+	for _, k := range Kinds() {
+		if k.judge == nil {
+			continue
+		}
+		v := k.judge(item, live, held)
+		all.Matches = append(all.Matches, v.Matches...)
+		all.Joined = append(all.Joined, v.Joined...)
+		all.Left = append(all.Left, v.Left...)
+	}
+	return all
+}
