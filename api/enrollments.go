@@ -10,7 +10,7 @@ import (
 )
 
 type enrollIn struct {
-	workflowPath
+	WorkflowPath
 	Body struct {
 		UserID string `json:"user_id" doc:"Whom to enroll."`
 	}
@@ -71,11 +71,12 @@ func (s *server) listEnrollments(ctx context.Context, in *enrollmentsIn) (*List[
 	return page(items, ""), nil
 }
 
-type enrollmentPath struct {
+// EnrollmentPath names an enrollment.
+type EnrollmentPath struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
-func (s *server) getEnrollment(ctx context.Context, in *enrollmentPath) (*EnrollmentOut, error) {
+func (s *server) getEnrollment(ctx context.Context, in *EnrollmentPath) (*EnrollmentOut, error) {
 	e, err := s.DB.Enrollment(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func (s *server) getEnrollment(ctx context.Context, in *enrollmentPath) (*Enroll
 }
 
 type unenrollIn struct {
-	enrollmentPath
+	EnrollmentPath
 	Body *struct {
 		Reason string `json:"reason,omitempty" maxLength:"200" doc:"Why; it stands in the enrollment."`
 	}

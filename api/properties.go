@@ -10,7 +10,8 @@ import (
 	"rollcall/filter"
 )
 
-type propertyPath struct {
+// PropertyPath names a property.
+type PropertyPath struct {
 	Name string `path:"name" maxLength:"128"`
 }
 
@@ -23,7 +24,7 @@ type PropertyBody struct {
 }
 
 type propertyIn struct {
-	propertyPath
+	PropertyPath
 	Body PropertyBody
 }
 
@@ -45,7 +46,7 @@ func (s *server) listProperties(ctx context.Context, _ *struct{}) (*List[automat
 	return page(items, ""), err
 }
 
-func (s *server) getProperty(ctx context.Context, in *propertyPath) (*PropertyOut, error) {
+func (s *server) getProperty(ctx context.Context, in *PropertyPath) (*PropertyOut, error) {
 	schema, err := s.DB.Properties(ctx)
 	if err != nil {
 		return nil, err
@@ -66,13 +67,13 @@ func (s *server) putProperty(ctx context.Context, in *propertyIn) (*PropertyOut,
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.getProperty(ctx, &in.propertyPath)
+	out, err := s.getProperty(ctx, &in.PropertyPath)
 	if err == nil {
 		out.Status = createdOr(created)
 	}
 	return out, err
 }
 
-func (s *server) deleteProperty(ctx context.Context, in *propertyPath) (*struct{}, error) {
+func (s *server) deleteProperty(ctx context.Context, in *PropertyPath) (*struct{}, error) {
 	return nil, s.DB.DeleteProperty(ctx, in.Name)
 }

@@ -41,7 +41,8 @@ type WorkflowOut struct {
 	Body   Workflow
 }
 
-type workflowPath struct {
+// WorkflowPath names a workflow.
+type WorkflowPath struct {
 	Name string `path:"name" maxLength:"64"`
 }
 
@@ -74,18 +75,19 @@ func (s *server) listWorkflows(ctx context.Context, in *Page) (*List[Workflow], 
 	return page(items, ""), nil
 }
 
-func (s *server) getWorkflow(ctx context.Context, in *workflowPath) (*WorkflowOut, error) {
+func (s *server) getWorkflow(ctx context.Context, in *WorkflowPath) (*WorkflowOut, error) {
 	d, err := s.DB.Definition(ctx, in.Name)
 	return s.workflow(ctx, http.StatusOK, d, err)
 }
 
-type definitionIn struct {
+// DefinitionIn is a definition as it is sent.
+type DefinitionIn struct {
 	ContentType string `header:"Content-Type" hidden:"true"`
 	RawBody     []byte
 }
 
 // document reads a definition in the format that the request names.
-func (in *definitionIn) document() (*automation.Document, error) {
+func (in *DefinitionIn) document() (*automation.Document, error) {
 	kind, _, _ := mime.ParseMediaType(in.ContentType)
 	if isYAML(kind) {
 		return ParseYAML(in.RawBody)
@@ -94,8 +96,8 @@ func (in *definitionIn) document() (*automation.Document, error) {
 }
 
 type putWorkflowIn struct {
-	workflowPath
-	definitionIn
+	WorkflowPath
+	DefinitionIn
 	IfMatch string `header:"If-Match" doc:"The ETag of the draft that is replaced."`
 }
 
@@ -125,7 +127,7 @@ func hashOf(ifMatch string) string {
 }
 
 type deleteWorkflowIn struct {
-	workflowPath
+	WorkflowPath
 	IfMatch string `header:"If-Match" doc:"The ETag of the draft that is deleted."`
 }
 
@@ -149,7 +151,7 @@ type NextRun struct {
 	UTC     time.Time `json:"utc"`
 }
 
-func (s *server) validateWorkflow(ctx context.Context, in *definitionIn) (*ValidateOut, error) {
+func (s *server) validateWorkflow(ctx context.Context, in *DefinitionIn) (*ValidateOut, error) {
 	out := &ValidateOut{}
 	out.Body.NextRuns, out.Body.Problems = []NextRun{}, []automation.Problem{}
 	document, err := in.document()
@@ -171,7 +173,7 @@ func (s *server) validateWorkflow(ctx context.Context, in *definitionIn) (*Valid
 }
 
 type publishIn struct {
-	workflowPath
+	WorkflowPath
 	Body *struct {
 		Existing string `json:"existing,omitempty" enum:"skip,enroll" doc:"Whether users for whom a filter trigger holds already are enrolled; skip if left out."`
 		InFlight string `json:"in_flight,omitempty" enum:"finish" doc:"Running enrollments finish on their version."`
@@ -188,30 +190,30 @@ func (s *server) publishWorkflow(ctx context.Context, in *publishIn) (*publishOu
 	return &publishOut{p}, err
 }
 
-func (s *server) pauseWorkflow(ctx context.Context, in *workflowPath) (*WorkflowOut, error) {
+func (s *server) pauseWorkflow(ctx context.Context, in *WorkflowPath) (*WorkflowOut, error) {
 	d, err := s.DB.Pause(ctx, in.Name)
 	return s.workflow(ctx, http.StatusOK, d, err)
 }
 
-func (s *server) resumeWorkflow(ctx context.Context, in *workflowPath) (*WorkflowOut, error) {
+func (s *server) resumeWorkflow(ctx context.Context, in *WorkflowPath) (*WorkflowOut, error) {
 	d, err := s.DB.Resume(ctx, in.Name)
 	s.Starter.Wake()
 	return s.workflow(ctx, http.StatusOK, d, err)
 }
 
-func (s *server) archiveWorkflow(ctx context.Context, in *workflowPath) (*WorkflowOut, error) {
+func (s *server) archiveWorkflow(ctx context.Context, in *WorkflowPath) (*WorkflowOut, error) {
 	d, err := s.DB.Archive(ctx, in.Name)
 	s.Starter.Wake()
 	return s.workflow(ctx, http.StatusOK, d, err)
 }
 
-func (s *server) listVersions(ctx context.Context, in *workflowPath) (*List[automation.Version], error) {
+func (s *server) listVersions(ctx context.Context, in *WorkflowPath) (*List[automation.Version], error) {
 	versions, err := s.DB.Versions(ctx, in.Name)
 	return page(versions, ""), err
 }
 
 type versionPath struct {
-	workflowPath
+	WorkflowPath
 	N int `path:"n" minimum:"1"`
 }
 
@@ -223,7 +225,7 @@ func (s *server) getVersion(ctx context.Context, in *versionPath) (*versionOut, 
 }
 
 type decisionsIn struct {
-	workflowPath
+	WorkflowPath
 	User string `query:"user" required:"true" doc:"The user whom the decisions concern."`
 }
 
