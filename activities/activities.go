@@ -141,7 +141,6 @@ func add[P Params](s *Set, a outside[P]) {
 		if err != nil {
 			return err
 		}
-		s.Metrics.late(gate)
 		if gate.Done {
 			return nil
 		}
@@ -195,6 +194,7 @@ func enter[P Params](s *Set) (kind string) {
 func perform[P Params](ctx context.Context, s *Set, g *postgres.Gate, ref postgres.VisitRef,
 	do func(ctx context.Context, c Call[P]) (Output, error),
 ) (Output, error) {
+	s.Metrics.late(g)
 	version, err := s.DB.Published(ctx, g.Enrollment.Workflow, g.Enrollment.Version)
 	if err != nil {
 		return Output{}, err

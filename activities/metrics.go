@@ -42,7 +42,7 @@ func (m *Metrics) failed(kind string) {
 }
 
 func (m *Metrics) late(g *postgres.Gate) {
-	if m != nil && g.WaitedFor != nil && g.Attempts == 1 {
+	if m != nil && g != nil && g.WaitedFor != nil && g.Attempts == 1 {
 		m.lateness.Observe(time.Since(*g.WaitedFor).Seconds())
 	}
 }

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"rollcall/automation"
@@ -46,12 +47,12 @@ func (n *Notify) DoInside(ctx context.Context, tx *postgres.Inside, c Call[Notif
 	if len(others) > 0 {
 		return Output{}, fmt.Errorf("%w: there is no user %q to notify", automation.ErrInvalid, others[0])
 	}
-	ids := make([]any, len(users))
+	ids, named := make([]any, len(users)), make([]string, len(users))
 	for i, u := range users {
 		if err := tx.Notify(ctx, c.Key+"/"+u.ID, u.ID, c.Params.Text); err != nil {
 			return Output{}, err
 		}
-		ids[i] = u.ID
+		ids[i], named[i] = u.ID, u.ID
 	}
-	return Output{What: fmt.Sprintf("notified %d users", len(users)), Values: map[string]any{"users": ids}}, nil
+	return Output{What: "notified " + strings.Join(named, ", "), Values: map[string]any{"users": ids}}, nil
 }

@@ -104,7 +104,8 @@ func (s *Set) beginDelay(ctx context.Context, in workflows.DelayInput) (workflow
 }
 
 func (s *Set) takeBranch(ctx context.Context, in workflows.StepInput) (workflows.BranchResult, error) {
-	arm, err := s.DB.TakeBranch(ctx, postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit})
+	arm, gate, err := s.DB.TakeBranch(ctx, postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit})
+	s.Metrics.late(gate)
 	outcome, err := judged(err)
 	if err != nil && permanent(err) {
 		err = failure(err)

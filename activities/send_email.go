@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"rollcall/connect"
@@ -72,5 +73,5 @@ func (a *SendEmail) Do(ctx context.Context, c Call[SendEmailParams]) (Output, er
 	if err != nil {
 		return Output{}, fmt.Errorf("send mail: %w", err)
 	}
-	return Output{What: fmt.Sprintf("mailed %d recipients", len(to)+len(cc)), Values: map[string]any{"recipients": len(to) + len(cc)}}, nil
+	return Output{What: "mailed " + strings.Join(append(to, cc...), ", "), Values: map[string]any{"recipients": len(to) + len(cc)}}, nil
 }

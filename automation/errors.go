@@ -24,18 +24,28 @@ var (
 // The specific errors, each one of the general ones.
 var (
 	// ErrAlreadyEnrolled is returned when the user has a live enrollment in the definition.
-	ErrAlreadyEnrolled = fmt.Errorf("the user is already enrolled: %w", ErrConflict)
+	ErrAlreadyEnrolled error = specific{"the user is already enrolled", ErrConflict}
 	// ErrNotActive is returned when a definition has no live version to enroll into.
-	ErrNotActive = fmt.Errorf("the workflow is not published: %w", ErrConflict)
+	ErrNotActive error = specific{"the workflow is not published", ErrConflict}
 	// ErrEnrollsOnce is returned when the user was enrolled before and the definition enrolls once only.
-	ErrEnrollsOnce = fmt.Errorf("the user was enrolled before and the workflow does not enroll again: %w", ErrConflict)
+	ErrEnrollsOnce error = specific{"the user was enrolled before and the workflow does not enroll again", ErrConflict}
 	// ErrFinished is returned when an enrollment has already ended.
-	ErrFinished = fmt.Errorf("the enrollment has already ended: %w", ErrConflict)
+	ErrFinished error = specific{"the enrollment has already ended", ErrConflict}
 	// ErrInUse is returned when a thing cannot be removed because another needs it.
-	ErrInUse = fmt.Errorf("in use: %w", ErrConflict)
+	ErrInUse error = specific{"in use", ErrConflict}
 	// ErrUnknownUser is returned when a request names a user that does not exist.
-	ErrUnknownUser = fmt.Errorf("there is no such user: %w", ErrInvalid)
+	ErrUnknownUser error = specific{"there is no such user", ErrInvalid}
 )
+
+// specific is an error with words of its own that is also a general one.
+type specific struct {
+	text    string
+	general error
+}
+
+func (e specific) Error() string { return e.text }
+
+func (e specific) Unwrap() error { return e.general }
 
 // Problem is one thing that is wrong with a document, with the place where it stands.
 type Problem = strictjson.Problem

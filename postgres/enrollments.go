@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -238,6 +237,3 @@ func isUUID(id string) bool {
 	}
 	return true
 }
-
-// errNotLive is returned inside when an enrollment is not live.
-var errNotLive = fmt.Errorf("the enrollment is not live: %w", automation.ErrFinished)

@@ -109,7 +109,7 @@ func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind strin
 	case paused:
 		return ErrPaused
 	default:
-		return errNotLive
+		return automation.ErrFinished
 	}
 }
 
@@ -244,8 +244,8 @@ func (i *Inside) Notify(ctx context.Context, key, userID, text string) error {
 }
 
 // TakeBranch decides a branch once: the arm is recorded with the visit, and a later call returns
-// the recorded one. Errors are those of BeginVisit.
-func (db *DB) TakeBranch(ctx context.Context, ref VisitRef) (arm int, err error) {
+// the recorded one. The gate is nil in a later call. Errors are those of BeginVisit.
+func (db *DB) TakeBranch(ctx context.Context, ref VisitRef) (arm int, gate *Gate, err error) {
 	err = db.VisitInside(ctx, ref, string(automation.BranchStep), false, func(i *Inside) (string, map[string]any, error) {
 		version, err := db.published(ctx, i.in, i.Enrollment.Workflow, i.Enrollment.Version)
 		if err != nil {
@@ -255,16 +255,17 @@ func (db *DB) TakeBranch(ctx context.Context, ref VisitRef) (arm int, err error)
 		if i.Enrollment.Event != nil {
 			subject.Event = i.Enrollment.Event.Properties
 		}
+		gate = i.Gate
 		arm, err = version.Arm(ref.Step, subject)
 		return "took arm " + strconv.Itoa(arm+1), map[string]any{"arm": arm}, err
 	})
-	if err != nil {
-		return 0, err
+	if err != nil || gate != nil {
+		return arm, gate, err
 	}
 	err = db.pool.QueryRow(ctx, `
 		select (output ->> 'arm')::int from visits where enrollment_id = $1 and step = $2 and visit = $3`,
 		ref.EnrollmentID, ref.Step, ref.Visit).Scan(&arm)
-	return arm, translate(err)
+	return arm, nil, translate(err)
 }
 
 // Wait is a delay as recorded.
@@ -295,7 +296,7 @@ func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wa
 		from moved m cross join entered e left join users u on u.id = m.user_id`,
 		ref.EnrollmentID, ref.Step, ref.Visit, until, db.clock()).Scan(&until, &definition, &version, &zone)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Wait{}, errNotLive
+		return Wait{}, automation.ErrFinished
 	}
 	if err != nil {
 		return Wait{}, translate(err)
