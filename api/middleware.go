@@ -6,11 +6,14 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"mime"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
@@ -66,6 +69,31 @@ func (s *server) authenticate(c *gin.Context) {
 	sendProblem(c, newProblem(http.StatusUnauthorized, "unauthenticated", "a valid key in the Authorization header is required"))
 }
 
+// checkAddress decodes the names in the path, and refuses text that the database cannot hold: it is
+// nobody's name. PUT and PATCH say themselves what is wrong with the name of a thing.
+func checkAddress(c *gin.Context) {
+	u := c.Request.URL
+	if u.RawPath != "" {
+		for i := range c.Params {
+			c.Params[i].Value, _ = url.PathUnescape(c.Params[i].Value) // decoded once before, with the whole path
+		}
+	}
+	if m := c.Request.Method; !storable(u.Path) && m != http.MethodPut && m != http.MethodPatch {
+		sendProblem(c, newProblem(http.StatusNotFound, "not-found", "there is nothing here"))
+		return
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	ok := err == nil
+	for _, values := range query {
+		ok = ok && storable(strings.Join(values, ""))
+	}
+	if !ok {
+		sendProblem(c, newProblem(http.StatusBadRequest, "schema-violation", "the query is not made of names and texts"))
+	}
+}
+
+func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+
 // checkBody refuses bodies of other types and encodings before they are read.
 func checkBody(c *gin.Context) {
 	r := c.Request
@@ -85,7 +113,7 @@ func checkBody(c *gin.Context) {
 		return
 	}
 	if r.ContentLength > maxBody {
-		sendProblem(c, newProblem(http.StatusRequestEntityTooLarge, "payload-too-large", "a body has at most 1 MiB"))
+		sendProblem(c, newProblem(http.StatusRequestEntityTooLarge, tooLarge, "a body has at most 1 MiB"))
 	}
 }
 
@@ -94,16 +122,24 @@ func unmarshal(data []byte, v any) error {
 	if plain, ok := v.(*any); ok {
 		parsed, err := strictjson.Parse(data)
 		*plain = parsed
+		if syntax, ok := errors.AsType[*strictjson.SyntaxError](err); ok {
+			return &fault{syntax.Code, syntax.Message}
+		}
 		return err
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	return d.Decode(v)
+	if err := d.Decode(v); err != nil {
+		// The schema check let it pass. The error speaks of Go's types and may quote the body.
+		return &fault{"schema-violation", "the body does not have the form that is described"}
+	}
+	return nil
 }
 
 // definitionBody describes the body of an operation that takes a definition.
 func definitionBody(o *huma.Operation) {
 	o.MaxBodyBytes = 512<<10 + 1
+	o.SkipValidateBody = true // a definition has a validator of its own
 	object := &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}}
 	o.RequestBody = &huma.RequestBody{
 		Required: true, Description: "A workflow, as docs/writing-workflows.md describes it.",

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"rollcall/filter"
@@ -70,6 +71,22 @@ func (d *Document) Compile(number int, catalog Catalog) Program {
 	p := Program{Definition: d.Name, Version: number, Title: d.DisplayTitle(), TimeZone: d.TimeZone}
 	p.Start = p.link(d.Steps, "", catalog)
 	return p
+}
+
+// Outline lists the steps in Markdown, for people who look at an enrollment.
+func (p *Program) Outline() string {
+	var s strings.Builder
+	for _, n := range p.Nodes {
+		what := string(n.Kind)
+		switch n.Kind {
+		case ActionStep:
+			what = n.Action
+		case DelayStep:
+			what = "wait " + n.Delay.String()
+		}
+		fmt.Fprintf(&s, "- **%s** %s\n", n.ID, what)
+	}
+	return s.String()
 }
 
 // link adds the nodes of a list of steps that goes on at next, and returns where it begins.

@@ -17,6 +17,7 @@ type Published struct {
 	Number   int
 	Document *automation.Document
 	Program  automation.Program
+	Outline  string // the steps in Markdown
 	Triggers []Trigger
 
 	arms map[string][]*filter.Filter // by branch step; nil for the else
@@ -85,6 +86,7 @@ func prepare(document []byte, number int, catalog automation.Catalog, schema aut
 		Name: d.Name, Number: number, Document: d, Program: d.Compile(number, catalog),
 		arms: map[string][]*filter.Filter{},
 	}
+	p.Outline = p.Program.Outline()
 	zone := d.Zone()
 	compile := func(t *filter.Tree, event bool) *filter.Filter {
 		if t == nil {

@@ -134,6 +134,7 @@ func (s *Starter) Hand(ctx context.Context, o postgres.Order) error {
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		EnableEagerStart:                         s.eager,
 		StaticSummary:                            version.Document.DisplayTitle() + " · " + o.UserID,
+		StaticDetails:                            version.Outline,
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			workflows.WorkflowAttribute.ValueSet(o.Definition),
 			workflows.VersionAttribute.ValueSet(int64(o.Version)),
