@@ -123,6 +123,7 @@ func TestUnenrollingStopsADelayAtOnceAndNothingStartsAfterwards(t *testing.T) {
 	status, problem := s.call("POST", "/v1/enrollments/"+e.ID+"/unenroll", nil)
 	require.Equal(t, http.StatusConflict, status)
 	require.Equal(t, "urn:rollcall:problem/already-finished", problem["type"])
+	s.keepHistory(e.TemporalWorkflowID, "unenrolled")
 }
 
 func TestUnenrollingAtRandomMomentsLetsNoActionStartAfterTheAnswer(t *testing.T) {
@@ -179,6 +180,7 @@ func TestRetriedWebhookKeepsItsID(t *testing.T) {
 	require.Equal(t, 2, timeline[2].Attempts)
 	require.Equal(t, "called "+s.world.HTTPAddr()+": 200", timeline[2].What)
 	require.Equal(t, automation.EffectKey(e.ID, "second", 1), s.items("webhook")[1].WebhookID)
+	s.keepHistory(e.TemporalWorkflowID, "retried")
 }
 
 func TestActionThatFailsForGoodFailsTheEnrollmentAndSaysWhy(t *testing.T) {
@@ -198,6 +200,7 @@ func TestActionThatFailsForGoodFailsTheEnrollmentAndSaysWhy(t *testing.T) {
 	run, err := s.temporal.DescribeWorkflowExecution(s.ctx, e.TemporalWorkflowID, "")
 	require.NoError(t, err)
 	require.Equal(t, "Completed", run.WorkflowExecutionInfo.Status.String(), "a domain failure is a status, not a red workflow")
+	s.keepHistory(e.TemporalWorkflowID, "failed")
 }
 
 func TestPausedWorkflowStartsNoActionAndLosesNothing(t *testing.T) {
@@ -230,8 +233,9 @@ func TestPausedWorkflowStartsNoActionAndLosesNothing(t *testing.T) {
 
 	s.must("POST", "/v1/workflows/held/resume", nil)
 
-	s.wantStatus("held", "u_1", automation.Completed)
+	e := s.wantStatus("held", "u_1", automation.Completed)
 	s.wantStatus("held", "u_2", automation.Completed)
+	s.keepHistory(e.TemporalWorkflowID, "paused")
 	require.Len(t, s.items("webhook"), 4)
 }
 

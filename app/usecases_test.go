@@ -44,6 +44,7 @@ func TestWelcomeFlowMailsWaitsBranchesPostsAndSetsAProperty(t *testing.T) {
 	}
 	require.Equal(t, []string{"hello", "settle", "team", "tell_support", "done"}, steps)
 	require.Equal(t, "welcome/u_42/1", answer["temporal_workflow_id"])
+	s.keepHistory(e.TemporalWorkflowID, "welcome")
 }
 
 func TestTeamIsToldWhenAUserIsDeactivated(t *testing.T) {

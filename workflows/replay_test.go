@@ -1,0 +1,48 @@
+package workflows_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"rollcall/workflows"
+)
+
+func histories(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/histories/*.json")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 5)
+	return files
+}
+
+func TestRecordedHistoriesReplay(t *testing.T) {
+	t.Parallel()
+	for _, file := range histories(t) {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			replayer := worker.NewWorkflowReplayer()
+			replayer.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: "Enrollment"})
+
+			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(silent{}, file))
+		})
+	}
+}
+
+// TestReplayFindsAReorderedInterpreter is the positive control of the test above.
+func TestReplayFindsAReorderedInterpreter(t *testing.T) {
+	t.Parallel()
+	reordered := func(ctx workflow.Context, in workflows.EnrollmentInput) (workflows.EnrollmentResult, error) {
+		in.Program.Start = in.Program.Nodes[1].ID // begins with the second step
+		return workflows.Enrollment(ctx, in)
+	}
+	replayer := worker.NewWorkflowReplayer()
+	replayer.RegisterWorkflowWithOptions(reordered, workflow.RegisterOptions{Name: "Enrollment"})
+
+	err := replayer.ReplayWorkflowHistoryFromJSONFile(silent{}, "testdata/histories/welcome.json")
+
+	require.ErrorContains(t, err, "TMPRL1100")
+}
