@@ -92,7 +92,7 @@ type evaluation struct {
 	matches []Match
 }
 
-func (e *evaluation) readMemberships(ctx context.Context, items []Item) error {
+func (e *evaluation) readMemberships(ctx context.Context, items []claimedItem) error {
 	users := make([]string, len(items))
 	for i := range items {
 		users[i] = items[i].UserID
@@ -114,7 +114,11 @@ func (e *evaluation) readMemberships(ctx context.Context, items []Item) error {
 	return err
 }
 
-func (e *evaluation) item(ctx context.Context, item *Item) error {
+func (e *evaluation) item(ctx context.Context, claimed *claimedItem) error {
+	item, err := claimed.read()
+	if err != nil {
+		return err
+	}
 	live, err := e.live(ctx, e.tx, item.Epoch)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -91,18 +92,45 @@ type Item struct {
 	CreatedAt  time.Time
 }
 
+// claimedItem is an item whose documents are not read yet, so that one that cannot be read spoils
+// no others.
+type claimedItem struct {
+	ID         int64
+	UserID     string
+	Epoch      int64
+	Depth      int
+	Properties json.RawMessage
+	Changed    []string
+	Events     json.RawMessage
+	CreatedAt  time.Time
+}
+
+func (c *claimedItem) read() (*Item, error) {
+	i := &Item{ID: c.ID, UserID: c.UserID, Epoch: c.Epoch, Depth: c.Depth, Changed: c.Changed, CreatedAt: c.CreatedAt}
+	if err := json.Unmarshal(c.Properties, &i.Properties); err != nil {
+		return nil, fmt.Errorf("properties: %w", err)
+	}
+	if err := json.Unmarshal(c.Events, &i.Events); err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	return i, nil
+}
+
 // Has reports whether one of the item's events has that name.
 func (i *Item) Has(event string) bool {
 	return slices.ContainsFunc(i.Events, func(e automation.Event) bool { return e.Name == event })
 }
 
 // claim takes items that nobody else works on, in order: an item is left where an earlier one of
-// its user is still there and was not taken too.
-func claim(ctx context.Context, tx pgx.Tx, now time.Time, limit int) ([]Item, error) {
-	return collect[Item](ctx, tx, `
+// its user was put aside, or is still there and was not taken too.
+func claim(ctx context.Context, tx pgx.Tx, now time.Time, limit int) ([]claimedItem, error) {
+	return collect[claimedItem](ctx, tx, `
 		with claimed as materialized (
 			select id, user_id, epoch, depth, properties, changed, events, created_at
-			from work_items where not_before <= $2
+			from work_items w
+			where not_before <= $2 and not exists (
+				select 1 from work_items o where o.user_id = w.user_id and o.id < w.id and o.not_before > $2
+			)
 			order by id limit $1 for update skip locked
 		)
 		select id, user_id, epoch, depth, properties, changed, events, created_at
