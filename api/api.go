@@ -30,7 +30,7 @@ type Deps struct {
 	Temporal func(ctx context.Context) error // nil when Temporal answers
 	Metrics  prometheus.Gatherer
 	Keys     []string // bearer keys; none: everybody may call
-	UI       string   // address of Temporal's Web UI, for links; "" when there is none
+	UI       string   // what a Temporal workflow id is appended to for its page in the Web UI; "": no links
 	Log      *slog.Logger
 	Version  string
 
@@ -52,11 +52,11 @@ func New(d Deps) http.Handler {
 	router := gin.New()
 	router.HandleMethodNotAllowed = true
 	router.RedirectTrailingSlash = false
-	router.UseRawPath = true
-	router.UnescapePathValues = true
+	router.UseRawPath = true          // so that an id may hold what else divides the path
+	router.UnescapePathValues = false // checkAddress does, without making spaces of plus signs
 	_ = router.SetTrustedProxies(nil)
 	s := &server{Deps: d}
-	router.Use(s.observe, s.authenticate, checkBody)
+	router.Use(s.observe, s.authenticate, checkAddress, checkBody)
 	router.NoRoute(func(c *gin.Context) {
 		sendProblem(c, newProblem(http.StatusNotFound, "not-found", "there is nothing here"))
 	})

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/google/uuid"
+
 	"rollcall/automation"
 	"rollcall/postgres"
 )
@@ -31,7 +33,7 @@ func (s *server) enrollment(status int, e *automation.Enrollment) *EnrollmentOut
 	out := &EnrollmentOut{Status: status}
 	out.Body.Enrollment = *e
 	if s.UI != "" {
-		out.Body.TemporalURL = s.UI + "/namespaces/default/workflows/" + url.PathEscape(e.TemporalWorkflowID)
+		out.Body.TemporalURL = s.UI + url.PathEscape(e.TemporalWorkflowID)
 	}
 	return out
 }
@@ -59,6 +61,9 @@ func (s *server) listEnrollments(ctx context.Context, in *enrollmentsIn) (*List[
 	if err := in.read(&q.Before); err != nil {
 		return nil, err
 	}
+	if q.Before != nil && (len(q.Before.ID) != 36 || uuid.Validate(q.Before.ID) != nil) {
+		return nil, badPageToken()
+	}
 	items, err := s.DB.Enrollments(ctx, q)
 	if err != nil {
 		return nil, err
@@ -73,7 +78,7 @@ func (s *server) listEnrollments(ctx context.Context, in *enrollmentsIn) (*List[
 
 // EnrollmentPath names an enrollment.
 type EnrollmentPath struct {
-	ID string `path:"id" maxLength:"64"`
+	ID string `path:"id" maxLength:"1024"`
 }
 
 func (s *server) getEnrollment(ctx context.Context, in *EnrollmentPath) (*EnrollmentOut, error) {

@@ -84,10 +84,10 @@ func (a *App) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	handler := http.Handler(api.New(api.Deps{
+	handler := api.New(api.Deps{
 		DB: a.db, Catalog: catalog, Pump: a.pump, Starter: a.starter, Temporal: a.checkTemporal, Metrics: registry,
-		Keys: c.APIKeys, UI: c.TemporalUI, Log: a.log, Version: Version, HealthOnly: !c.API,
-	}))
+		Keys: c.APIKeys, UI: c.uiRoot(), Log: a.log, Version: Version, HealthOnly: !c.API,
+	})
 	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)

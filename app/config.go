@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -45,7 +46,7 @@ type Config struct {
 
 // connectors builds the ways out of the building.
 func (c *Config) connectors(ctx context.Context) (activities.Deps, error) {
-	guard := connect.Guard{Allow: c.AllowNetworks, AllowAddrs: c.AllowAddrs, AllowHTTP: c.AllowHTTP, AnyPort: len(c.AllowNetworks) > 0}
+	guard := connect.Guard{Allow: c.AllowNetworks, AllowAddrs: c.AllowAddrs, AllowHTTP: c.AllowHTTP}
 	outgoing := connect.NewHTTPClient(guard)
 	d := activities.Deps{Webhook: webhook.New(outgoing), WebhookSecrets: c.WebhookSecrets}
 	for _, secret := range c.WebhookSecrets {
@@ -73,4 +74,12 @@ func (c *Config) connectors(ctx context.Context) (activities.Deps, error) {
 		}
 	}
 	return d, nil
+}
+
+// uiRoot is where the Web UI shows the workflows of our namespace; "" where there is no Web UI.
+func (c *Config) uiRoot() string {
+	if c.TemporalUI == "" {
+		return ""
+	}
+	return c.TemporalUI + "/namespaces/" + cmp.Or(c.Temporal.Namespace, client.DefaultNamespace) + "/workflows/"
 }

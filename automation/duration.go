@@ -37,10 +37,9 @@ func ParseDuration(s string) (Duration, error) {
 		if err != nil || n > int64(MaxDuration/units[part[2]]) {
 			return 0, fmt.Errorf("%q is longer than ten years", s)
 		}
-		sum += time.Duration(n) * units[part[2]]
-	}
-	if sum > MaxDuration {
-		return 0, fmt.Errorf("%q is longer than ten years", s)
+		if sum += time.Duration(n) * units[part[2]]; sum > MaxDuration {
+			return 0, fmt.Errorf("%q is longer than ten years", s)
+		}
 	}
 	return Duration(sum), nil
 }
@@ -64,7 +63,8 @@ func (d *Duration) DecodeJSON(v any, pointer string, p *strictjson.Problems) {
 	*d = parsed
 }
 
-// String writes the shortest text that ParseDuration reads as the same amount.
+// String writes the text that ParseDuration reads as the same amount, in the largest units: "1d12h"
+// for 36 hours. Weeks stand alone: "2w", but "15d".
 func (d Duration) String() string {
 	if d == 0 {
 		return "0"
@@ -79,7 +79,7 @@ func (d Duration) String() string {
 			continue
 		}
 		if n := rest / unit.size; n > 0 {
-			fmt.Fprintf(&s, "%d%s", n, unit.name)
+			s.WriteString(strconv.FormatInt(int64(n), 10) + unit.name)
 			rest -= n * unit.size
 		}
 	}

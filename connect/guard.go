@@ -16,7 +16,7 @@ import (
 // Guard says which destinations may be reached. The zero Guard lets through public addresses by
 // https on port 443 and nothing else.
 type Guard struct {
-	// Allow lists networks that are let through although they are private, on the allowed ports.
+	// Allow lists networks that are let through although they are private, on every port.
 	Allow []netip.Prefix
 	// AllowAddrs lists single addresses that are let through whatever their network, port and
 	// scheme: the development world.
@@ -73,19 +73,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 
 // check returns the judgement over resolved addresses.
 func (g Guard) check(listedOnly bool) func(network, address string) error {
-	var v4, v6 []netip.Prefix
-	for _, p := range g.Allow {
-		if p.Addr().Is4() {
-			v4 = append(v4, p)
-		} else {
-			v6 = append(v6, p)
-		}
-	}
-	guardian := ssrf.New(
-		ssrf.WithPorts(g.ports()...),
-		ssrf.WithAllowedV4Prefixes(v4...),
-		ssrf.WithAllowedV6Prefixes(v6...),
-	)
+	guardian := ssrf.New(ssrf.WithPorts(g.ports()...))
 	listed := make([]netip.AddrPort, len(g.AllowAddrs))
 	for i, a := range g.AllowAddrs {
 		listed[i] = unmap(a)
@@ -97,6 +85,10 @@ func (g Guard) check(listedOnly bool) func(network, address string) error {
 		}
 		if listedOnly {
 			return fmt.Errorf("%w: plain http to %s", ssrf.ErrProhibitedNetwork, address)
+		}
+		inside := func(p netip.Prefix) bool { return p.Contains(to.Addr().Unmap()) }
+		if err == nil && slices.ContainsFunc(g.Allow, inside) {
+			return nil
 		}
 		return guardian.Safe(network, address, nil)
 	}

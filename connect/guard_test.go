@@ -46,18 +46,6 @@ func TestGuardRefusesPrivateAddresses(t *testing.T) {
 	}
 }
 
-func TestGuardLetsPublicAddressesThrough(t *testing.T) {
-	t.Parallel()
-	dialer := connect.NewDialer(connect.Guard{AllowHTTP: true})
-	for _, address := range []string{"8.8.8.8:443", "8.8.8.8:80", "[2001:4860:4860::8888]:443"} {
-		// The dial is given up at once: what matters is that the guard is not what stops it.
-		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		_, err := dialer.DialContext(ctx, "tcp", address)
-		cancel()
-		require.NotEqual(t, connect.Blocked, connect.Class(err), address)
-	}
-}
-
 func TestGuardLetsOneListedAddressThrough(t *testing.T) {
 	t.Parallel()
 	world, other := server(t, "world"), server(t, "other")
@@ -69,15 +57,15 @@ func TestGuardLetsOneListedAddressThrough(t *testing.T) {
 	require.Zero(t, other.visits.Load())
 }
 
-func TestGuardLetsAllowedNetworksThroughOnAllowedPorts(t *testing.T) {
+func TestGuardLetsAllowedNetworksThroughOnEveryPort(t *testing.T) {
 	t.Parallel()
 	s := server(t, "inside")
-	guard := connect.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowHTTP: true}
+	guard := connect.Guard{AllowHTTP: true}
 
 	err := fail(t, connect.NewHTTPClient(guard), s.URL)
 	require.Equal(t, connect.Blocked, connect.Class(err))
 
-	guard.Ports = []uint16{s.addr.Port()}
+	guard.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	require.Equal(t, "inside", get(t, connect.NewHTTPClient(guard), s.URL))
 
 	guard.AllowHTTP = false

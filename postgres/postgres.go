@@ -9,8 +9,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -110,10 +113,19 @@ func translate(err error) error {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return translateCode(pgErr, err)
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "closed pool") {
+	if isConnection(err) {
 		return fmt.Errorf("database: %w", automation.ErrUnavailable)
 	}
 	return err
+}
+
+// isConnection reports whether the way to the database broke, or could not be had in time.
+func isConnection(err error) bool {
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	_, network := errors.AsType[net.Error](err)
+	return connecting || network || pgconn.SafeToRetry(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || strings.Contains(err.Error(), "conn closed") ||
+		strings.Contains(err.Error(), "closed pool")
 }
 
 func translateCode(pgErr *pgconn.PgError, err error) error {

@@ -133,6 +133,8 @@ func (db *DB) DeleteUser(ctx context.Context, id, source string) error {
 		}
 		for _, statement := range []string{
 			`update enrollments set event = null where user_id = $1`,
+			`update visits set what = '', error = '', output = null
+			 where enrollment_id in (select id from enrollments where user_id = $1)`,
 			`delete from work_items where user_id = $1`,
 			`delete from notifications where user_id = $1`,
 			`delete from users where id = $1`,
