@@ -39,7 +39,7 @@ type App struct {
 	server   *http.Server
 	pump     *triggers.Pump
 	starter  *triggers.Starter
-	worker   worker.Worker // nil when this process is none
+	actions  *activities.Set // nil when this process is no worker
 }
 
 // New connects to PostgreSQL and Temporal and listens, but serves nothing yet. What it opened it
@@ -68,6 +68,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	if len(unknown) > 0 {
 		return fmt.Errorf("versions in use name the actions %v, which this binary does not have: %w", unknown, automation.ErrConflict)
 	}
+	worker.SetStickyWorkflowCacheSize(2000)
 	a.temporal, err = a.dial()
 	if err != nil {
 		return err
@@ -80,9 +81,12 @@ func (a *App) open(ctx context.Context) (err error) {
 	})
 	a.pump = triggers.NewPump(a.db, a.starter, a.log, metrics)
 	if c.Worker {
-		if err := a.buildWorker(ctx, registry); err != nil {
+		deps, err := c.connectors(ctx)
+		if err != nil {
 			return err
 		}
+		deps.DB, deps.Metrics = a.db, activities.NewMetrics(registry)
+		a.actions = activities.New(deps)
 	}
 	handler := api.New(api.Deps{
 		DB: a.db, Catalog: catalog, Pump: a.pump, Starter: a.starter, Temporal: a.checkTemporal, Metrics: registry,
@@ -110,21 +114,15 @@ func (a *App) dial() (client.Client, error) {
 	return c, nil
 }
 
-func (a *App) buildWorker(ctx context.Context, registry prometheus.Registerer) error {
-	deps, err := a.config.connectors(ctx)
-	if err != nil {
-		return err
-	}
-	deps.DB, deps.Metrics = a.db, activities.NewMetrics(registry)
-	a.worker = worker.New(a.temporal, workflows.TaskQueue, worker.Options{
+func (a *App) newWorker() worker.Worker {
+	w := worker.New(a.temporal, workflows.TaskQueue, worker.Options{
 		WorkerStopTimeout:        20 * time.Second,
 		DeadlockDetectionTimeout: 10 * time.Second,
 		OnFatalError:             func(err error) { a.log.Error("worker", "error", err) },
 	})
-	worker.SetStickyWorkflowCacheSize(2000)
-	a.worker.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: "Enrollment"})
-	activities.New(deps).Register(a.worker)
-	return nil
+	w.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: "Enrollment"})
+	a.actions.Register(w)
+	return w
 }
 
 func (a *App) checkTemporal(ctx context.Context) error {
@@ -149,10 +147,8 @@ func (a *App) Run(ctx context.Context) error {
 		}
 		return nil
 	})
-	if a.worker != nil {
-		if err := a.startWorker(ctx); err != nil {
-			return errors.Join(err, a.server.Close())
-		}
+	if a.actions != nil {
+		group.Go(func() error { a.work(ctx); return nil })
 	}
 	group.Go(func() error { a.starter.Run(ctx); return nil })
 	group.Go(func() error { a.pump.Run(ctx); return nil })
@@ -160,26 +156,25 @@ func (a *App) Run(ctx context.Context) error {
 		<-ctx.Done()
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		err := a.server.Shutdown(stopping)
-		if a.worker != nil {
-			a.worker.Stop()
-		}
-		return err
+		return a.server.Shutdown(stopping)
 	})
 	return group.Wait()
 }
 
-// startWorker waits for Temporal to answer, however long that takes.
-func (a *App) startWorker(ctx context.Context) error {
-	for {
-		err := a.worker.Start()
+// work carries out enrollments until the context ends. It waits for Temporal, however long that
+// takes; the rest of the service does not wait with it.
+func (a *App) work(ctx context.Context) {
+	for ctx.Err() == nil {
+		w := a.newWorker()
+		err := w.Start()
 		if err == nil {
-			return nil
+			<-ctx.Done()
+			w.Stop()
+			return
 		}
 		a.log.Warn("temporal does not take the worker yet", "error", err)
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(time.Second):
 		}
 	}

@@ -342,3 +342,10 @@ func (s *service) settled() {
 func listRequest(query string) *workflowservice.ListWorkflowExecutionsRequest {
 	return &workflowservice.ListWorkflowExecutionsRequest{Query: query}
 }
+
+func portOf(t *testing.T, databaseURL string) int {
+	t.Helper()
+	c, err := pgx.ParseConfig(databaseURL)
+	require.NoError(t, err)
+	return int(c.Port)
+}
