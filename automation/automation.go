@@ -8,6 +8,7 @@ package automation
 import (
 	"regexp"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -34,7 +35,7 @@ func CheckUserID(id string) (problem string, ok bool) {
 		return "a user id must be UTF-8 text", false
 	}
 	for _, r := range id {
-		if r < ' ' || r == 0x7f || r == '/' {
+		if unicode.IsControl(r) || r == '/' {
 			return `a user id must not hold control characters or "/"`, false
 		}
 	}

@@ -90,11 +90,11 @@ func (a *Again) DecodeJSON(v any, pointer string, p *strictjson.Problems) {
 		}
 		before := len(*p)
 		strictjson.Decode(v, pointer, &after, p)
-		if after.After != nil {
-			a.After = *after.After
+		if len(*p) > before {
 			return
 		}
-		if len(*p) > before {
+		if after.After != nil && *after.After > 0 {
+			a.After = *after.After
 			return
 		}
 	}

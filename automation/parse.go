@@ -22,7 +22,8 @@ func ParseDocument(text []byte) (*Document, error) {
 }
 
 // nameSteps gives every step without an id one that is made of its kind and its position among
-// the steps of that kind, so that it stays the same when steps of other kinds come and go.
+// the steps of that kind, so that it stays the same when steps of other kinds come and go. A step
+// whose kind makes no id is named as a step.
 func (d *Document) nameSteps() {
 	taken := map[string]bool{}
 	walkSteps(d.Steps, "/steps", func(s *Step, _ string) { taken[s.ID] = true })
@@ -34,6 +35,9 @@ func (d *Document) nameSteps() {
 		kind := string(s.Kind())
 		if s.Action != "" {
 			kind = s.Action
+		}
+		if !stepSlug.MatchString(kind + "_500") {
+			kind = "step"
 		}
 		for s.ID == "" || taken[s.ID] {
 			counts[kind]++

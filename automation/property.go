@@ -42,7 +42,7 @@ func (ps Properties) Scope(event bool, zone *time.Location) filter.Scope {
 }
 
 // emailAddress is one address without quotes, comments or an IP literal.
-var emailAddress = regexp.MustCompile(`^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z0-9-]*[A-Za-z0-9]$`)
+var emailAddress = regexp.MustCompile(`^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
 
 var propertyName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,127}$`)
 

@@ -141,7 +141,12 @@ var operators = map[Type][]Op{
 }
 
 // Operators lists the ops that a property of a type takes; nil for an unknown type.
-func Operators(t Type) []Op { return slices.Clone(operators[t]) }
+func Operators(t Type) []Op {
+	if t == untyped {
+		return nil // of no user
+	}
+	return slices.Clone(operators[t])
+}
 
 func (t Type) article() string {
 	switch t {

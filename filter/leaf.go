@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"rollcall/strictjson"
 )
 
 // leaf is a condition with its operand read.
@@ -21,7 +23,8 @@ type leaf struct {
 	spans   []span
 }
 
-// span is the time that a date or an instant stands for: [from, to).
+// span is the time that a date or an instant stands for: [from, to). It is empty for a date that
+// a zone skipped.
 type span struct{ from, to time.Time }
 
 func (l *leaf) match(s Subject) (result bool, seen any) {
@@ -65,7 +68,10 @@ func (l *leaf) compare(seen any) bool {
 	case Number:
 		f, ok := seen.(float64)
 		return ok && l.number(f)
-	case String, untyped:
+	case String:
+		s, ok := seen.(string)
+		return ok && l.text(fold(s))
+	case untyped:
 		return l.loose(seen)
 	case Enum, User:
 		s, ok := seen.(string)
@@ -79,23 +85,31 @@ func (l *leaf) compare(seen any) bool {
 	}
 }
 
-// loose compares texts without regard to case; a number or a truth value of an event, which has
-// no declared type, is compared as what it is.
+// loose compares a value of an event, which has no declared type: a number with numbers as a
+// number, a list by its members, anything else as its text, without regard to case.
 func (l *leaf) loose(seen any) bool {
-	switch v := seen.(type) {
+	if items, ok := seen.([]any); ok {
+		return l.members(items)
+	}
+	if f, ok := seen.(float64); ok && l.numbers != nil {
+		return l.number(f)
+	}
+	s, ok := looseText(seen)
+	return ok && l.text(s)
+}
+
+// looseText is the folded text of a single value. A number is written without an exponent, as
+// people write it.
+func looseText(v any) (text string, ok bool) {
+	switch v := v.(type) {
 	case string:
-		return l.text(fold(v))
+		return fold(v), true
 	case float64:
-		if l.numbers != nil {
-			return l.number(v)
-		}
-		return l.text(strconv.FormatFloat(v, 'g', -1, 64))
+		return strconv.FormatFloat(v, 'f', -1, 64), true
 	case bool:
-		return l.text(strconv.FormatBool(v))
-	case []any:
-		return l.members(v)
+		return strconv.FormatBool(v), true
 	default:
-		return false
+		return "", false
 	}
 }
 
@@ -149,9 +163,15 @@ func (l *leaf) members(items []any) bool {
 	found := 0
 	distinct := map[string]bool{}
 	for _, item := range items {
-		s := fmt.Sprint(item)
+		s, ok := item.(string)
 		if l.kind == untyped {
-			s = fold(s)
+			s, ok = looseText(item)
+		}
+		switch {
+		case !ok && l.kind == untyped:
+			continue
+		case !ok:
+			return false
 		}
 		if !distinct[s] && slices.Contains(l.texts, s) {
 			found++
@@ -182,7 +202,7 @@ func (l *leaf) inTime(at span) bool {
 	case Before:
 		return at.from.Before(first.from)
 	case After:
-		return !at.from.Before(first.to) && at.from.After(first.from)
+		return !at.from.Before(first.to)
 	case On:
 		return !at.from.Before(first.from) && at.from.Before(first.to)
 	case Between:
@@ -223,10 +243,19 @@ func (l *leaf) setOperand(options []string) error {
 	}
 	slices.Sort(l.texts)
 	l.texts = slices.Compact(l.texts)
-	if l.kind == untyped && len(l.numbers) != len(values) {
+	if l.kind == untyped && (len(l.numbers) != len(values) || l.comparesTexts()) {
 		l.numbers = nil
 	}
 	return nil
+}
+
+func (l *leaf) comparesTexts() bool {
+	switch l.Op {
+	case Contains, NotContains, StartsWith, EndsWith:
+		return true
+	default:
+		return false
+	}
 }
 
 func (l *leaf) takesList() bool {
@@ -255,7 +284,7 @@ func (l *leaf) addOperand(v any, options []string) error {
 	case Date, Datetime:
 		at, ok := l.readSpan(v)
 		if !ok {
-			return fmt.Errorf("the value must be a date such as 2027-01-04 or an instant such as 2027-01-04T09:00:00Z, is %v", v)
+			return fmt.Errorf("the value must be a date such as 2027-01-04 or an instant such as 2027-01-04T09:00:00Z, is %s", shown(v))
 		}
 		l.spans = append(l.spans, at)
 	case untyped:
@@ -276,28 +305,34 @@ func (l *leaf) addOperand(v any, options []string) error {
 	return nil
 }
 
+// shown is a text as it is, and the type of any other value.
+func shown(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return strictjson.TypeName(v)
+}
+
 func (l *leaf) addLoose(v any) error {
-	switch v := v.(type) {
-	case string:
-		l.texts = append(l.texts, fold(v))
-	case bool:
-		l.texts = append(l.texts, strconv.FormatBool(v))
-	case float64:
-		l.texts = append(l.texts, strconv.FormatFloat(v, 'g', -1, 64))
-		l.numbers = append(l.numbers, v)
-	default:
+	text, ok := looseText(v)
+	if !ok {
 		return errors.New("the value must be a text, a number, true or false")
+	}
+	l.texts = append(l.texts, text)
+	f, isNumber := v.(float64)
+	if isNumber {
+		l.numbers = append(l.numbers, f)
 	}
 	switch l.Op {
 	case GreaterThan, AtLeast, LessThan, AtMost:
-		if _, ok := v.(float64); !ok {
+		if !isNumber {
 			return fmt.Errorf("%q needs a number", l.Op)
 		}
 	}
 	return nil
 }
 
-// readSpan reads a date as its whole day in the zone of the filter, an instant as itself.
+// readSpan reads a date as its whole day in the zone of the filter, an instant as its nanosecond.
 func (l *leaf) readSpan(v any) (span, bool) {
 	s, ok := v.(string)
 	if !ok {
@@ -308,21 +343,25 @@ func (l *leaf) readSpan(v any) (span, bool) {
 		return span{startOfDay(y, m, d, l.zone), startOfDay(y, m, d+1, l.zone)}, true
 	}
 	at, err := time.Parse(time.RFC3339, s)
-	return span{at, at}, err == nil
+	return span{at, at.Add(1)}, err == nil
 }
 
 // startOfDay is the first instant of a date. Where midnight does not exist because the clocks
 // are put forward, it is the first instant after the gap.
 func startOfDay(y int, m time.Month, d int, zone *time.Location) time.Time {
-	midnight := time.Date(y, m, d, 0, 0, 0, 0, zone)
-	if midnight.Hour() == 0 {
+	midnight := time.Date(y, m, d, 0, 0, 0, 0, zone) // in a gap, on either side of it
+	wanted, found := civil(y, m, d), civil(midnight.Date())
+	start, end := midnight.ZoneBounds()
+	switch {
+	case found.Before(wanted):
+		return end
+	case found.Equal(wanted) && midnight.Hour() == 0:
 		return midnight
-	}
-	_, end := midnight.ZoneBounds()
-	if start, _ := midnight.ZoneBounds(); midnight.Day() == time.Date(y, m, d, 12, 0, 0, 0, zone).Day() {
+	default:
 		return start
 	}
-	return end
 }
+
+func civil(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
 
 func fold(s string) string { return strings.ToLower(s) }

@@ -1,0 +1,123 @@
+package automation_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"rollcall/automation"
+	"rollcall/strictjson"
+)
+
+var update = flag.Bool("update", false, "write what comes out into the golden files")
+
+const line = "----------\n"
+
+// TestGolden reads the definitions in testdata. Below the line of a file stand the problems of
+// its definition, as pointer, code and message, or else the definition's normal form.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".txt"), "_", " "), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			definition, want, found := strings.Cut(string(text), line)
+			require.True(t, found, "the file has no line %q", line)
+			got := outcome(t, definition)
+			if *update {
+				require.NoError(t, os.WriteFile(file, []byte(definition+line+got), 0o600))
+				return
+			}
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+func outcome(t *testing.T, definition string) string {
+	t.Helper()
+	d, problems := judge(t, definition)
+	if len(problems) > 0 {
+		var b strings.Builder
+		for _, p := range problems {
+			if p.Pointer == "" {
+				p.Pointer = "(document)"
+			}
+			fmt.Fprintf(&b, "%s %s %s\n", p.Pointer, p.Code, p.Message)
+		}
+		return b.String()
+	}
+	var b bytes.Buffer
+	require.NoError(t, json.Indent(&b, normal(t, d), "", "  "))
+	return b.String() + "\n"
+}
+
+// judge reads and validates a definition as saving it does.
+func judge(t *testing.T, definition string) (*automation.Document, automation.Problems) {
+	t.Helper()
+	d, err := automation.ParseDocument([]byte(definition))
+	if syntax, ok := errors.AsType[*strictjson.SyntaxError](err); ok {
+		return nil, automation.Problems{{Code: syntax.Code, Message: syntax.Message}}
+	}
+	if invalid, ok := errors.AsType[*automation.InvalidError](err); ok {
+		return nil, invalid.Problems
+	}
+	require.NoError(t, err)
+	return d, d.Validate(catalog(), properties())
+}
+
+// normal returns the normal form of a document, which must be that of itself.
+func normal(t *testing.T, d *automation.Document) []byte {
+	t.Helper()
+	text, hash, err := d.Normal()
+	require.NoError(t, err)
+	again, problems := judge(t, string(text))
+	require.Empty(t, problems)
+	textAgain, hashAgain, err := again.Normal()
+	require.NoError(t, err)
+	require.Equal(t, string(text), string(textAgain))
+	require.Equal(t, hash, hashAgain)
+	return text
+}
+
+var problemLine = regexp.MustCompile(`(?m)^(?:/\S*|\(document\)) ([a-z0-9-]+) `)
+
+func TestGoldenFilesHaveEveryProblem(t *testing.T) {
+	t.Parallel()
+	if *update {
+		t.Skip("the files are being written")
+	}
+	files, err := filepath.Glob("testdata/*.txt")
+	require.NoError(t, err)
+	var codes []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		_, below, _ := strings.Cut(string(text), line)
+		for _, m := range problemLine.FindAllStringSubmatch(below, -1) {
+			codes = append(codes, m[1])
+		}
+	}
+	slices.Sort(codes)
+	// The limits on triggers, arms and steps have tests of their own.
+	require.Equal(t, []string{
+		"again-invalid", "arm-invalid", "delay-out-of-range", "duplicate-member", "duplicate-step-id", "else-missing", "else-not-last",
+		"empty-graph", "empty-group", "invalid-name", "invalid-utf8", "json-too-deep", "malformed-json", "mixed-group", "no-event",
+		"no-trigger", "nul-character", "operand-invalid", "operator-type-mismatch", "required", "too-long", "unknown-action",
+		"unknown-event", "unknown-field", "unknown-property", "unknown-step-type", "unknown-time-zone", "unknown-trigger-kind",
+		"unreachable-step", "where-not-taken", "wrong-type",
+	}, slices.Compact(codes))
+}

@@ -1,0 +1,118 @@
+package automation_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"rollcall/automation"
+)
+
+func repeated(n int, item string) string {
+	return strings.Repeat(item+",", n-1) + item
+}
+
+func document(triggers, steps string) string {
+	return `{"name": "a", "triggers": [` + triggers + `], "steps": [` + steps + `]}`
+}
+
+func TestDocumentsHaveLimits(t *testing.T) {
+	t.Parallel()
+	const manual, log, arm = `{"manual": true}`, `{"action": "log"}`, `{"if": {"property": "team", "op": "known"}}`
+	branch := func(arms int) string { return `{"branch": [` + repeated(arms-1, arm) + `, {"else": true}]}` }
+	for _, tt := range []struct {
+		name, text string
+		want       automation.Problems
+	}{
+		{"50 triggers are taken", document(repeated(50, manual), log), nil},
+		{"51 triggers are too many", document(repeated(51, manual), log), automation.Problems{
+			{Pointer: "/triggers", Code: "too-many-triggers", Message: "a workflow has at most 50 triggers"},
+		}},
+		{"500 steps are taken", document(manual, repeated(500, log)), nil},
+		{"501 steps are too many", document(manual, repeated(501, log)), automation.Problems{
+			{Pointer: "/steps", Code: "too-many-steps", Message: "a workflow has at most 500 steps, this one has 501"},
+		}},
+		{"steps in arms count", document(manual, `{"branch": [{"else": true, "steps": [`+repeated(500, log)+`]}]}`), automation.Problems{
+			{Pointer: "/steps", Code: "too-many-steps", Message: "a workflow has at most 500 steps, this one has 501"},
+		}},
+		{"50 arms are taken", document(manual, branch(50)), nil},
+		{"51 arms are too many", document(manual, branch(51)), automation.Problems{
+			{Pointer: "/steps/0/branch", Code: "too-many-branches", Message: "a branch has at most 50 arms"},
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, problems := judge(t, tt.text)
+			require.Equal(t, tt.want, problems)
+		})
+	}
+}
+
+func TestAtMost100ProblemsAreReported(t *testing.T) {
+	t.Parallel()
+	_, problems := judge(t, document(`{"manual": true}`, repeated(120, `{"action": "fax"}`)))
+	require.Len(t, problems, 100)
+	require.Equal(t, "/steps/99/action", problems[99].Pointer)
+}
+
+func TestANegativeAgainIsRefused(t *testing.T) {
+	t.Parallel()
+	d := parse(t, document(`{"manual": true}`, `{"action": "log"}`))
+	d.Enroll.Again.After = automation.Duration(-time.Hour)
+	require.Equal(t, automation.Problems{
+		{Pointer: "/enroll/again/after", Code: "delay-out-of-range", Message: "must not be negative"},
+	}, d.Validate(catalog(), properties()))
+}
+
+func TestFiltersAreReadInTheZoneOfTheDocument(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "Europe/Warsaw", parse(t, `{"name": "a", "time_zone": "Europe/Warsaw", "triggers": [{"manual": true}], "steps": [{"action": "log"}]}`).Zone().String())
+	require.Equal(t, "UTC", parse(t, `{"name": "a", "time_zone": "user", "triggers": [{"manual": true}], "steps": [{"action": "log"}]}`).Zone().String())
+	require.Equal(t, "UTC", parse(t, document(`{"manual": true}`, `{"action": "log"}`)).Zone().String())
+}
+
+func TestParseDocumentSaysHowManyProblemsThereAre(t *testing.T) {
+	t.Parallel()
+	_, err := automation.ParseDocument([]byte(`{"name": 1}`))
+	require.ErrorIs(t, err, automation.ErrInvalid)
+	require.EqualError(t, err, "the workflow is not acceptable: /name: must be a text, is a number")
+	_, err = automation.ParseDocument([]byte(`{"name": 1, "title": 2, "steps": 3}`))
+	require.EqualError(t, err, "the workflow is not acceptable: /name: must be a text, is a number (and 2 more)")
+}
+
+func TestNoProblemsAreNoError(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, automation.Invalid("the workflow", nil))
+}
+
+func TestStepsAreFoundInArms(t *testing.T) {
+	t.Parallel()
+	d := parse(t, document(`{"manual": true}`, `{"id": "which", "branch": [{"else": true, "steps": [{"id": "ring", "action": "log"}]}]}, {"id": "last", "action": "beep", "with": {"to": "x"}}, {"action": "log"}`))
+	step, ok := d.Step("ring")
+	require.True(t, ok)
+	require.Equal(t, "log", step.Action)
+	_, ok = d.Step("nobody")
+	require.False(t, ok)
+	require.Equal(t, []string{"log", "beep"}, d.Actions())
+}
+
+func TestFiltersAreListed(t *testing.T) {
+	t.Parallel()
+	d := parse(t, document(
+		`{"filter": {"property": "team", "op": "known"}}, {"event": "x", "where": {"property": "title", "op": "known"}}`,
+		`{"branch": [{"if": {"property": "hired", "op": "known"}, "steps": [{"branch": [{"if": {"property": "seen_at", "op": "known"}}, {"else": true}]}]}, {"else": true}]}`))
+	var names []string
+	for _, f := range d.Filters() {
+		names = append(names, f.Properties()...)
+	}
+	require.Equal(t, []string{"team", "title", "hired", "seen_at"}, names)
+}
+
+func TestTriggersKnowTheirKind(t *testing.T) {
+	t.Parallel()
+	d := parse(t, document(`{"filter": {"property": "team", "op": "known"}}, {"event": "x"}, {"manual": true}`, `{"action": "log"}`))
+	require.Equal(t, "filter event manual", fmt.Sprint(d.Triggers[0].Kind(), " ", d.Triggers[1].Kind(), " ", d.Triggers[2].Kind()))
+}

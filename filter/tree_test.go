@@ -1,0 +1,132 @@
+package filter_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"rollcall/filter"
+	"rollcall/strictjson"
+)
+
+func TestDecodeTreeRefusesOtherShapes(t *testing.T) {
+	t.Parallel()
+	const alone = `"all", "any" and "not" each stand alone in their object`
+	for _, tt := range []struct {
+		name, tree             string
+		pointer, code, message string
+	}{
+		{"a list is no filter", `[]`, "/where", "wrong-type", "a filter must be an object, is a list"},
+		{"a text is no filter", `"title"`, "/where", "wrong-type", "a filter must be an object, is a text"},
+		{"all beside any", `{"all": [], "any": []}`, "/where", "mixed-group", alone},
+		{"all beside a condition", `{"all": [], "property": "title", "op": "known"}`, "/where", "mixed-group", alone},
+		{"not beside an unknown member", `{"not": {}, "comment": "x"}`, "/where", "mixed-group", alone},
+		{"a mixed group inside a group", `{"any": [{"not": {}, "all": []}]}`, "/where/any/0", "mixed-group", alone},
+		{"an any that is an object", `{"any": {}}`, "/where/any", "wrong-type", "must be a list, is an object"},
+		{"a not that is a list", `{"not": []}`, "/where/not", "wrong-type", "a filter must be an object, is a list"},
+		{"a child that is a number", `{"all": [1]}`, "/where/all/0", "wrong-type", "a filter must be an object, is a number"},
+		{
+			"a member of another product", `{"property": "title", "op": "equals", "value": "x", "within": "7d"}`,
+			"/where/within", "unknown-field", `unknown field "within"; known are event_property, if_empty, op, property, value`,
+		},
+		{"an op that is a number", `{"property": "title", "op": 1}`, "/where/op", "wrong-type", "must be a text, is a number"},
+		{"an if_empty that is a text", `{"property": "title", "op": "known", "if_empty": "yes"}`, "/where/if_empty", "wrong-type", "must be true or false, is a text"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var got filter.Tree
+			var problems strictjson.Problems
+			got.DecodeJSON(value(t, tt.tree), "/where", &problems)
+			require.Equal(t, strictjson.Problems{{Pointer: tt.pointer, Code: tt.code, Message: tt.message}}, problems)
+		})
+	}
+}
+
+func TestTreeReadsItsJSON(t *testing.T) {
+	t.Parallel()
+	got := tree(t, `{"all": [
+		{"property": "title", "op": "equals", "value": "x", "if_empty": true},
+		{"any": [{"event_property": "page", "op": "known"}]},
+		{"not": {"property": "admin", "op": "equals", "value": false}}
+	]}`)
+	require.Equal(t, &filter.Tree{All: []filter.Tree{
+		{Condition: &filter.Condition{Property: "title", Op: filter.Equals, Value: "x", IfEmpty: true}},
+		{Any: []filter.Tree{{Condition: &filter.Condition{EventProperty: "page", Op: filter.Known}}}},
+		{Not: &filter.Tree{Condition: &filter.Condition{Property: "admin", Op: filter.Equals, Value: false}}},
+	}}, got)
+}
+
+func TestTreeWritesItsJSON(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"a condition leaves out what is not set": `{"property":"title","op":"known"}`,
+		"a falsehood is a value":                 `{"property":"admin","op":"equals","value":false}`,
+		"a zero is a value":                      `{"property":"desks","op":"equals","value":0}`,
+		"a condition has everything":             `{"event_property":"page","op":"any_of","value":["a","b"],"if_empty":true}`,
+		"groups stand alone":                     `{"all":[{"any":[{"property":"title","op":"known"}]},{"not":{"property":"title","op":"known"}}]}`,
+		"an empty any stays an any":              `{"any":[]}`,
+		"an empty all stays an all":              `{"all":[]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := json.Marshal(tree(t, text))
+			require.NoError(t, err)
+			require.Equal(t, text, string(got))
+		})
+	}
+}
+
+func TestTreeIsReadBackFromStorage(t *testing.T) {
+	t.Parallel()
+	var got filter.Tree
+	require.NoError(t, json.Unmarshal([]byte(`{"not":{"property":"title","op":"known"}}`), &got))
+	require.Equal(t, filter.Tree{Not: &filter.Tree{Condition: &filter.Condition{Property: "title", Op: filter.Known}}}, got)
+}
+
+func TestTreeFromStorageIsJudgedToo(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, text, code string }{
+		{"an unknown member", `{"property":"title","op":"known","flags":1}`, "unknown-field"},
+		{"a member twice", `{"property":"title","property":"team","op":"known"}`, "duplicate-member"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var got filter.Tree
+			err := got.UnmarshalJSON([]byte(tt.text))
+			var syntax *strictjson.SyntaxError
+			require.ErrorAs(t, err, &syntax)
+			require.Equal(t, tt.code, syntax.Code)
+		})
+	}
+}
+
+func TestPropertiesAreListedOnceAndSorted(t *testing.T) {
+	t.Parallel()
+	got := tree(t, `{"any": [
+		{"property": "title", "op": "known"},
+		{"not": {"all": [{"property": "desks", "op": "known"}, {"property": "title", "op": "unknown"}]}},
+		{"event_property": "page", "op": "known"}
+	]}`)
+	require.Equal(t, []string{"desks", "title"}, got.Properties())
+}
+
+func TestAFilterOfEventsReadsNoProperties(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, tree(t, `{"event_property": "page", "op": "known"}`).Properties())
+	require.Empty(t, (*filter.Tree)(nil).Properties())
+}
+
+func TestDescribeSaysWhatAValueLooksLike(t *testing.T) {
+	t.Parallel()
+	got := map[filter.Type]string{}
+	for _, kind := range types() {
+		got[kind] = kind.Describe()
+	}
+	require.Equal(t, map[filter.Type]string{
+		filter.String: "a text", filter.Enum: "a text", filter.User: "a text",
+		filter.Number: "a number", filter.Bool: "true or false",
+		filter.Date: "a date such as 2027-01-04", filter.Datetime: "an instant such as 2027-01-04T09:00:00Z",
+		filter.MultiEnum: "a list of texts", filter.Users: "a list of texts",
+	}, got)
+}
