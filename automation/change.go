@@ -44,7 +44,8 @@ func ChangeEvents(userID string, changes []Change, at time.Time) []Event {
 		before[c.Property], after[c.Property] = c.Old, c.New
 		detail := map[string]any{"property": c.Property, "old": c.Old, "new": c.New}
 		single = append(single, Event{Name: EventPropertyChanged, UserID: userID, OccurredAt: at, Properties: detail})
-		if name := meaningOf(c); name != "" {
+		same := func(e Event) bool { return e.Name == meaningOf(c) }
+		if name := meaningOf(c); name != "" && !slices.ContainsFunc(single, same) {
 			single = append(single, Event{Name: name, UserID: userID, OccurredAt: at, Properties: detail})
 		}
 	}

@@ -110,8 +110,8 @@ func TestSeveralChangesAreOneUpdate(t *testing.T) {
 		"property.changed", "user.teams_changed",
 		"property.changed",
 		"property.changed", "user.deactivated",
-		"property.changed", "user.teams_changed",
-	}, names)
+		"property.changed",
+	}, names, "each meaning once")
 	require.Equal(t, map[string]any{
 		"changed": []any{"main_team", "phone", "status", "teams"},
 		"old":     map[string]any{"main_team": "sales", "phone": nil, "status": "active", "teams": []any{"sales"}},

@@ -117,6 +117,9 @@ func (v *validator) eventName(name, at string) {
 	if len(name) > 256 {
 		v.Add(at, "invalid-name", "an event name has at most 256 bytes")
 	}
+	if strings.HasPrefix(name, "$") {
+		v.Add(at, "invalid-name", `names that begin with "$" are the system's own`)
+	}
 	if !systemName.MatchString(name) {
 		return
 	}

@@ -84,7 +84,7 @@ type Publication struct {
 // Publish makes the draft of a definition the version that enrolls from now on. Running
 // enrollments stay on their version. Users for whom a filter trigger holds already count as
 // members: they enroll when it starts to hold again, or at once where enrollExisting is set.
-// Publishing a draft that is live already changes nothing, but makes a paused workflow run.
+// Publishing a draft that is live already changes nothing; a pause stays.
 func (db *DB) Publish(ctx context.Context, name string, enrollExisting bool) (*Publication, error) {
 	var p Publication
 	err := db.publication(ctx, func(tx pgx.Tx, epoch int64) error {
@@ -98,7 +98,7 @@ func (db *DB) Publish(ctx context.Context, name string, enrollExisting bool) (*P
 		case err != nil && !errors.Is(err, automation.ErrNotFound):
 			return err
 		case err == nil && live.Hash == d.DraftHash && !enrollExisting:
-			return db.resume(ctx, tx, name)
+			return nil
 		}
 		document, err := automation.ParseDocument(d.Draft)
 		if err != nil {
@@ -112,9 +112,6 @@ func (db *DB) Publish(ctx context.Context, name string, enrollExisting bool) (*P
 			return err
 		}
 		if err := db.replaceLive(ctx, tx, &d, epoch, &p); err != nil {
-			return err
-		}
-		if err := db.resume(ctx, tx, name); err != nil {
 			return err
 		}
 		version, err := prepare(d.Draft, p.Version, db.catalog, schema) // not cached: it may be rolled back
