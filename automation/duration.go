@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"rollcall/strictjson"
@@ -96,10 +97,20 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
+// zones keeps the time zones that were loaded: reading one takes a tenth of a millisecond.
+var zones sync.Map
+
 // LoadZone finds a time zone by its IANA name. The empty name and "Local" are refused.
 func LoadZone(name string) (*time.Location, error) {
+	if zone, ok := zones.Load(name); ok {
+		return zone.(*time.Location), nil
+	}
 	if name == "" || name == "Local" {
 		return nil, fmt.Errorf("there is no time zone %q", name)
 	}
-	return time.LoadLocation(name)
+	zone, err := time.LoadLocation(name)
+	if err == nil {
+		zones.Store(name, zone)
+	}
+	return zone, err
 }

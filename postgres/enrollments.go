@@ -145,9 +145,15 @@ func (db *DB) ToStart(ctx context.Context, limit int, lost, unbegun time.Duratio
 		order by created_at limit $1`, limit, now.Add(-lost), now.Add(-unbegun))
 }
 
-// MarkHanded records that Temporal took the starts of enrollments.
+// MarkHanded records which orders Temporal took. It matters for those whose first step has not
+// begun; rows that a first step is writing at this moment are left out.
 func (db *DB) MarkHanded(ctx context.Context, ids []string) error {
-	_, err := db.pool.Exec(ctx, `update enrollments set handed_at = $2 where id = any($1::uuid[]) and status = 'pending'`, ids, db.clock())
+	_, err := db.pool.Exec(ctx, `
+		update enrollments set handed_at = $2 where id in (
+			select id from enrollments where id = any($1::uuid[]) and started_at is null and ended_at is null
+			for update skip locked
+		)
+		returning `+relaxed, ids, db.clock())
 	return translate(err)
 }
 

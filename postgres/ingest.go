@@ -107,18 +107,23 @@ func (in *ingest) record(ctx context.Context, userID string, changes []automatio
 	return in.SendBatch(ctx, batch).Close()
 }
 
-// enqueue writes the work item that carries the user as of this moment.
+// enqueue writes the work item that carries the user as of this moment. Where no definition that
+// is live in this epoch can be concerned, there is nothing to ask and nothing to write.
 func (in *ingest) enqueue(ctx context.Context, user *automation.User, changes []automation.Change, events []automation.Event) error {
 	changed := make([]string, len(changes))
 	for i, c := range changes {
 		changed[i] = c.Property
+	}
+	live, err := in.db.live(ctx, in, in.epoch)
+	if err != nil || !live.concerned(changed, events) {
+		return err
 	}
 	for i := range events {
 		if events[i].ID == "" {
 			events[i].ID = newID()
 		}
 	}
-	_, err := in.Exec(ctx, `
+	_, err = in.Exec(ctx, `
 		insert into work_items (user_id, epoch, depth, properties, changed, events)
 		values ($1, $2, $3, $4, $5, $6)`,
 		user.ID, in.epoch, in.depth, user.Properties, changed, events)

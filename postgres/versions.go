@@ -163,6 +163,16 @@ func (db *DB) live(ctx context.Context, q querier, epoch int64) (*LiveSet, error
 	return set, nil
 }
 
+// concerned reports whether a trigger can match these changes and events of one user.
+func (s *LiveSet) concerned(changed []string, events []automation.Event) bool {
+	for _, e := range events {
+		if len(s.ByEvent[e.Name]) > 0 || e.Name == automation.EventUserCreated && len(s.Filters) > 0 {
+			return true
+		}
+	}
+	return slices.ContainsFunc(changed, func(name string) bool { return len(s.ByProperty[name]) > 0 })
+}
+
 func (s *LiveSet) add(p *Published) {
 	for i, t := range p.Triggers {
 		ref := TriggerRef{p, i}

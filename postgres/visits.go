@@ -34,16 +34,21 @@ type Gate struct {
 // ErrPaused is returned by the gate while the definition is paused.
 var ErrPaused = errors.New("the workflow is paused")
 
+// relaxed, evaluated in a statement, lets its transaction commit without waiting for the disk. What
+// a crash of PostgreSQL may take away then is the newest entries of a timeline; the effects outside
+// have their keys all the same, and every later commit makes the entries durable too.
+const relaxed = `set_config('synchronous_commit', 'off', true)`
+
 // BeginVisit is the gate before every effect outside: where the enrollment is live, it moves it to
 // the step and records the visit. It returns ErrFinished when the enrollment is not live and
 // ErrPaused when its definition is paused; then nothing may be done.
 func (db *DB) BeginVisit(ctx context.Context, ref VisitRef, kind string) (*Gate, error) {
-	g, err := db.gate(ctx, db.pool, ref, kind)
+	g, err := db.gate(ctx, db.pool, ref, kind, relaxed)
 	return g, translate(err)
 }
 
-// gate is one statement, so that it costs one round trip.
-func (db *DB) gate(ctx context.Context, q querier, ref VisitRef, kind string) (*Gate, error) {
+// gate is one statement, so that it costs one round trip; commit is evaluated in it.
+func (db *DB) gate(ctx context.Context, q querier, ref VisitRef, kind, commit string) (*Gate, error) {
 	var g Gate
 	var status automation.StepStatus
 	var properties map[string]any
@@ -71,11 +76,12 @@ func (db *DB) gate(ctx context.Context, q querier, ref VisitRef, kind string) (*
 		)
 		select m.definition, m.version, m.user_id, m.ordinal, m.trigger, m.event, m.depth, m.created_at, m.waited_for,
 			n.status, n.output, n.attempts, u.properties, u.created_at, u.updated_at,
-			(select jsonb_object_agg(step, output) from visits where enrollment_id = $1 and status = 'done' and output is not null)
+			(select jsonb_object_agg(step, output) from visits where enrollment_id = $1 and status = 'done' and output is not null),
+			`+commit+`
 		from moved m cross join entered n left join users u on u.id = m.user_id`,
 		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clock()).Scan(
 		&e.Workflow, &e.Version, &e.UserID, &e.Ordinal, &e.Trigger, &e.Event, &g.Depth, &e.CreatedAt, &g.WaitedFor,
-		&status, &g.Output, &g.Attempts, &properties, &nullTime{&g.User.CreatedAt}, &nullTime{&g.User.UpdatedAt}, &outputs)
+		&status, &g.Output, &g.Attempts, &properties, &nullTime{&g.User.CreatedAt}, &nullTime{&g.User.UpdatedAt}, &outputs, nil)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, db.whyClosed(ctx, q, ref, kind)
 	}
@@ -117,20 +123,21 @@ func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind strin
 // the last step, the enrollment completes with it.
 func (db *DB) FinishVisit(ctx context.Context, ref VisitRef, what string, output map[string]any, last bool) error {
 	if !last {
-		return translate(db.finishVisit(ctx, db.pool, ref, what, output))
+		return translate(db.finishVisit(ctx, db.pool, ref, what, output, relaxed))
 	}
 	return db.tx(ctx, func(tx pgx.Tx) error {
-		if err := db.finishVisit(ctx, tx, ref, what, output); err != nil {
+		if err := db.finishVisit(ctx, tx, ref, what, output, `null`); err != nil {
 			return err
 		}
 		return db.endEnrollment(ctx, tx, ref.EnrollmentID, automation.Completed, "")
 	})
 }
 
-func (db *DB) finishVisit(ctx context.Context, q querier, ref VisitRef, what string, output map[string]any) error {
+func (db *DB) finishVisit(ctx context.Context, q querier, ref VisitRef, what string, output map[string]any, commit string) error {
 	_, err := q.Exec(ctx, `
 		update visits set status = 'done', what = $4, output = $5, error = '', finished_at = $6
-		where enrollment_id = $1 and step = $2 and visit = $3 and status <> 'done'`,
+		where enrollment_id = $1 and step = $2 and visit = $3 and status <> 'done'
+		returning `+commit,
 		ref.EnrollmentID, ref.Step, ref.Visit, what, objectOrNull(output), db.clock())
 	return err
 }
@@ -180,7 +187,7 @@ func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last b
 		if err != nil {
 			return err
 		}
-		g, err := db.gate(ctx, tx, ref, kind)
+		g, err := db.gate(ctx, tx, ref, kind, `null`)
 		if err != nil {
 			if paused = errors.Is(err, ErrPaused); paused {
 				return nil // commits the note that the visit is held
@@ -195,7 +202,7 @@ func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last b
 		if err != nil {
 			return err
 		}
-		if err := db.finishVisit(ctx, tx, ref, what, output); err != nil || !last {
+		if err := db.finishVisit(ctx, tx, ref, what, output, `null`); err != nil || !last {
 			return err
 		}
 		return db.endEnrollment(ctx, tx, ref.EnrollmentID, automation.Completed, "")
@@ -292,9 +299,9 @@ func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wa
 			on conflict (enrollment_id, step, visit) do update set status = v.status
 			returning until
 		)
-		select e.until, m.definition, m.version, coalesce(u.properties ->> 'time_zone', '')
+		select e.until, m.definition, m.version, coalesce(u.properties ->> 'time_zone', ''), `+relaxed+`
 		from moved m cross join entered e left join users u on u.id = m.user_id`,
-		ref.EnrollmentID, ref.Step, ref.Visit, until, db.clock()).Scan(&until, &definition, &version, &zone)
+		ref.EnrollmentID, ref.Step, ref.Visit, until, db.clock()).Scan(&until, &definition, &version, &zone, nil)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Wait{}, automation.ErrFinished
 	}

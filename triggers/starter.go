@@ -24,7 +24,8 @@ const (
 	// unbegunAfter is when an enrollment that Temporal took, and whose first step has not begun,
 	// is handed over once more. That is harmless where Temporal has it still.
 	unbegunAfter = 2 * time.Minute
-	updateLimit  = 2 * time.Second // for a worker to answer an unenrollment
+	updateLimit  = 2 * time.Second        // for a worker to answer an unenrollment
+	markEvery    = 500 * time.Millisecond // by then the first steps of most have begun
 )
 
 // Starter tells Temporal what PostgreSQL decided: starts, resumptions and unenrollments. What a
@@ -39,6 +40,9 @@ type Starter struct {
 	handed   chan string
 	wake     chan struct{}
 	parallel int
+
+	mu     sync.Mutex
+	queued map[string]bool // ids of orders that wait or are being started here
 }
 
 // StarterConfig is what NewStarter needs.
@@ -59,17 +63,35 @@ func NewStarter(c StarterConfig) *Starter {
 	return &Starter{
 		db: c.DB, temporal: c.Temporal, log: c.Log, metrics: c.Metrics, eager: c.Eager, parallel: c.Parallel,
 		orders: make(chan postgres.Order, 4096), handed: make(chan string, 4096), wake: make(chan struct{}, 1),
+		queued: map[string]bool{},
 	}
 }
 
-// Start takes orders that were just committed. Those that do not fit are left to the sweep.
+// Start takes orders that were just committed. Those that wait here already are left out, and
+// those that do not fit are left to the sweep.
 func (s *Starter) Start(orders []postgres.Order) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, o := range orders {
+		if s.queued[o.ID] {
+			continue
+		}
 		select {
 		case s.orders <- o:
+			s.queued[o.ID] = true
 		default:
 			return
 		}
+	}
+}
+
+// settled forgets an order that waits no more. One that was handed over stays known until that is
+// recorded, so that a sweep in between does not take it for lost.
+func (s *Starter) settled(ids ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		delete(s.queued, id)
 	}
 }
 
@@ -107,6 +129,7 @@ func (s *Starter) startAll(ctx context.Context) {
 func (s *Starter) start(ctx context.Context, o postgres.Order) {
 	began := time.Now()
 	if err := s.Hand(ctx, o); err != nil {
+		s.settled(o.ID)
 		if ctx.Err() == nil {
 			s.log.Warn("start of an enrollment, will be tried again", "enrollment_id", o.ID, "error", err)
 		}
@@ -150,17 +173,11 @@ func (s *Starter) Hand(ctx context.Context, o postgres.Order) error {
 	return nil
 }
 
-// markAll records which orders Temporal took, many at a time.
+// markAll records now and then which orders Temporal took, many at a time.
 func (s *Starter) markAll(ctx context.Context) {
-	for {
+	every(ctx, markEvery, nil, func() {
 		var ids []string
-		select {
-		case <-ctx.Done():
-			return
-		case id := <-s.handed:
-			ids = append(ids, id)
-		}
-		for more := true; more && len(ids) < 500; {
+		for more := true; more; {
 			select {
 			case id := <-s.handed:
 				ids = append(ids, id)
@@ -168,10 +185,14 @@ func (s *Starter) markAll(ctx context.Context) {
 				more = false
 			}
 		}
+		if len(ids) == 0 {
+			return
+		}
 		if err := s.db.MarkHanded(ctx, ids); err != nil && ctx.Err() == nil {
 			s.log.Warn("record of starts, they will be tried again", "starts", len(ids), "error", err)
 		}
-	}
+		s.settled(ids...)
+	})
 }
 
 // sweepAll finds the orders that got lost between a commit and Temporal.

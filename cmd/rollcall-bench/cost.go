@@ -27,6 +27,7 @@ type backend struct {
 
 // costs is what one passage costs, on average over a phase.
 type costs struct {
+	CPU      float64            `json:"cpu_ms"` // of both
 	Process  float64            `json:"process_cpu_ms"`
 	Postgres map[string]float64 `json:"postgres_cpu_ms,omitempty"` // by database; only on Linux
 	WAL      float64            `json:"wal_kib"`
@@ -111,6 +112,10 @@ func (u usage) since(before usage, n int) costs {
 			name = "background"
 		}
 		c.Postgres[name] += each(b.used - before.backends[pid].used)
+	}
+	c.CPU = c.Process
+	for _, used := range c.Postgres {
+		c.CPU += used
 	}
 	for name, commits := range u.commits {
 		if d := commits - before.commits[name]; d > 0 {

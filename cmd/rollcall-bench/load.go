@@ -9,7 +9,7 @@ import (
 )
 
 // patience is how long a phase may go on without any webhook arriving.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // burst sends all events as fast as a number of clients can, and returns when the last passage is
 // complete.

@@ -141,7 +141,7 @@ type bench struct {
 // all gives both sides their turns: the first begins every odd round and ends every even one, so
 // that neither always finds the fuller database.
 func (b *bench) all(ctx context.Context) ([]round, error) {
-	ours, theirs := &product{machine: b.machine, clients: b.clients}, &handwritten{machine: b.machine}
+	ours, theirs := &product{machine: b.machine}, &handwritten{machine: b.machine}
 	var rounds []round
 	for i := range b.rounds {
 		order := []side{ours, theirs}

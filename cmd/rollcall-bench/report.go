@@ -21,6 +21,7 @@ type report struct {
 	StartRatio      float64 `json:"start_ratio"`      // Rollcall's started per second, to the hand-written program's
 	CompletionRatio float64 `json:"completion_ratio"` // the same of completed
 	AcceptRatio     float64 `json:"accept_ratio"`     // the same of accepted
+	CPURatio        float64 `json:"cpu_ratio"`        // the hand-written program's processor time per run, to Rollcall's
 	LatencyP50      float64 `json:"latency_p50_ms"`
 	LatencyP99      float64 `json:"latency_p99_ms"`
 	LateP50         float64 `json:"lateness_p50_ms"`
@@ -46,10 +47,20 @@ func newReport(o options, rounds []round) report {
 		}
 		return medians(all)
 	}
+	cpu := func(side string) float64 {
+		var all []float64
+		for _, r := range rounds {
+			if r.Side == side {
+				all = append(all, r.Costs.CPU)
+			}
+		}
+		return median(all)
+	}
 	ours, theirs := of((*product)(nil).name()), of((*handwritten)(nil).name())
 	return report{
 		StartRatio: ours.Started / theirs.Started, CompletionRatio: ours.Completed / theirs.Completed,
 		AcceptRatio: ours.Accepted / theirs.Accepted,
+		CPURatio:    cpu((*handwritten)(nil).name()) / cpu((*product)(nil).name()),
 		LatencyP50:  ours.LatencyP50, LatencyP99: ours.LatencyP99, LateP50: ours.LateP50, LateP99: ours.LateP99,
 		Rollcall: ours, Handwritten: theirs, Rounds: rounds,
 		Runs: o.runs, Clients: o.clients, Rate: o.rate, Seconds: o.seconds,
@@ -91,6 +102,7 @@ func (r report) write(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "\nrates: %d runs as fast as %d clients can send; times: %d events per second for %d s\n",
 		r.Runs, r.Clients, r.Rate, r.Seconds)
+	fmt.Fprintf(w, "processor time of a run, hand-written to rollcall: %.2f; other work on the machine disturbs it least\n", r.CPURatio)
 	fmt.Fprint(w, "\nper run of the burst:\n")
 	for _, turn := range r.Rounds {
 		fmt.Fprintf(w, "  %-12s  %s\n", turn.Side, turn.Costs)
@@ -122,8 +134,8 @@ func (c costs) String() string {
 			commits = append(commits, fmt.Sprintf("%s %.1f", name, c.Commits[name]))
 		}
 	}
-	return fmt.Sprintf("CPU ms: process %.1f, PostgreSQL %s; commits: %s; WAL %.0f KiB",
-		c.Process, strings.Join(parts, " "), strings.Join(commits, " "), c.WAL)
+	return fmt.Sprintf("CPU %.1f ms: process %.1f, PostgreSQL %s; commits: %s; WAL %.0f KiB",
+		c.CPU, c.Process, strings.Join(parts, " "), strings.Join(commits, " "), c.WAL)
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -21,7 +21,6 @@ import (
 // product is the side of Rollcall: the whole service, called over HTTP as anybody calls it.
 type product struct {
 	*machine
-	clients   int
 	published bool
 
 	service *app.App

@@ -27,8 +27,8 @@ func dynamicConfig() dynamicconfig.StaticClient {
 		dynamicconfig.VisibilityProcessorMaxPollRPS.Key(): 2000,
 		// The default second delays continue-as-new, and makes a clock that skips time jump too far.
 		dynamicconfig.WorkflowIdReuseMinimalInterval.Key(): time.Duration(0),
-		// A new search attribute can be used at once.
-		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): true,
+		// One write at a time per shard, the default, lets timers starve while starts pour in.
+		dynamicconfig.ShardIOConcurrency.Key(): 8,
 	}
 }
 
