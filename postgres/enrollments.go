@@ -96,12 +96,17 @@ func (db *DB) Unenroll(ctx context.Context, id, reason string) (e *automation.En
 
 // endEnrollment ends a live enrollment. Temporal is told of an unenrollment by a command.
 func (db *DB) endEnrollment(ctx context.Context, tx pgx.Tx, id string, status automation.EnrollmentStatus, reason string) error {
-	now := db.clock()
 	batch := &pgx.Batch{}
+	db.queueEnd(batch, id, status, reason)
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+func (db *DB) queueEnd(batch *pgx.Batch, id string, status automation.EnrollmentStatus, reason string) {
+	now := db.clock()
 	batch.Queue(`
 		update enrollments set status = $2, reason = $3, ended_at = $4, waiting_until = null,
 			step = case $2 when 'failed' then step else '' end
-		where id = $1 and status in ('held', 'pending', 'active')`, id, string(status), reason, now)
+		where id = $1 and ended_at is null`, id, string(status), reason, now)
 	waits := `'stopped'`
 	if status == automation.Completed {
 		waits = `'done'` // a delay that was the last step
@@ -112,7 +117,6 @@ func (db *DB) endEnrollment(ctx context.Context, tx pgx.Tx, id string, status au
 	if status == automation.Unenrolled {
 		batch.Queue(`insert into commands (enrollment_id, kind) values ($1, 'unenroll')`, id)
 	}
-	return tx.SendBatch(ctx, batch).Close()
 }
 
 // EndEnrollment records that an enrollment came to its end. Where it has ended already, that

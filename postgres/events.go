@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,63 +20,75 @@ type Receipt struct {
 	Err       error  // why it was refused; nil when it is stored
 }
 
-// AppendEvents stores events and what has to be evaluated about them, in one transaction. Each
-// event has a receipt at its position: one that is refused does not keep the others out.
-// An event whose user does not exist is refused with ErrUnknownUser.
+// AppendEvents stores events and what has to be evaluated about them, in one transaction and one
+// round trip. Each event has a receipt at its position: one that is refused does not keep the
+// others out. An event whose user does not exist is refused with ErrUnknownUser.
 func (db *DB) AppendEvents(ctx context.Context, events []automation.Event) ([]Receipt, error) {
 	receipts := make([]Receipt, len(events))
 	order := make([]int, len(events))
+	now := db.clock()
 	for i := range events {
 		order[i] = i
 		if events[i].ID == "" {
 			events[i].ID = newID()
 		}
+		if events[i].OccurredAt.IsZero() {
+			events[i].OccurredAt = now
+		}
+		if events[i].Properties == nil {
+			events[i].Properties = map[string]any{}
+		}
 		receipts[i].ID = events[i].ID
+	}
+	if len(events) == 0 {
+		return receipts, nil
+	}
+	live, err := db.newestLive(ctx)
+	if err != nil {
+		return nil, err
 	}
 	// Users are locked in the order of their ids, so that two batches cannot wait for each other.
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(events[a].UserID, events[b].UserID) })
-	err := db.ingest(ctx, "api", func(in *ingest) error {
-		var user *automation.User
+	for attempt := 1; ; attempt++ {
+		batch := &pgx.Batch{}
+		batch.Queue(`select pg_advisory_xact_lock_shared($1)`, publicationLock)
 		for _, i := range order {
-			e := &events[i]
-			receipts[i].Err, receipts[i].Duplicate = nil, false
-			if user == nil || user.ID != e.UserID {
-				var err error
-				user, err = in.lockUser(ctx, e.UserID)
-				if errors.Is(err, automation.ErrNotFound) {
-					receipts[i].Err = fmt.Errorf("%q: %w", e.UserID, automation.ErrUnknownUser)
-					user = nil
-					continue
-				}
-				if err != nil {
-					return err
-				}
-			}
-			var err error
-			if receipts[i].Duplicate, err = in.appendEvent(ctx, user, e); err != nil {
-				return err
-			}
+			queueEvent(batch, &events[i], live, now, &receipts[i])
 		}
-		return nil
-	})
-	return receipts, err
+		err := db.pool.SendBatch(ctx, batch).Close() // outside a transaction, a batch is one of its own
+		if attempt == 3 || !isRetryable(err) {
+			return receipts, translate(err)
+		}
+	}
 }
 
-func (in *ingest) appendEvent(ctx context.Context, user *automation.User, e *automation.Event) (duplicate bool, err error) {
-	if e.OccurredAt.IsZero() {
-		e.OccurredAt = in.now
-	}
-	if e.Properties == nil {
-		e.Properties = map[string]any{}
-	}
-	tag, err := in.Exec(ctx, `
-		insert into events (id, user_id, name, occurred_at, received_at, properties)
-		values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing`,
-		e.ID, e.UserID, e.Name, e.OccurredAt, in.now, e.Properties)
-	if err != nil || tag.RowsAffected() == 0 {
-		return err == nil, err
-	}
-	return false, in.enqueue(ctx, user, nil, []automation.Event{*e})
+// queueEvent stores an event with its work item, in one statement that holds the user's row lock.
+// The item is left out where no definition listens, which is known for one epoch only: in any
+// other one it is written.
+func queueEvent(batch *pgx.Batch, e *automation.Event, live *LiveSet, now time.Time, r *Receipt) {
+	batch.Queue(`
+		with u as (
+			select id, properties from users where id = $2 for update
+		), e as (
+			insert into events (id, user_id, name, occurred_at, received_at, properties)
+			select $1, u.id, $3, $4, $5, $6 from u on conflict (id) do nothing returning id
+		), w as (
+			insert into work_items (user_id, epoch, properties, changed, events)
+			select u.id, p.epoch, u.properties, '{}', $7 from u, e, publication p
+			where $8 or p.epoch <> $9
+		)
+		select exists (select from u), exists (select from e)`,
+		e.ID, e.UserID, e.Name, e.OccurredAt, now, e.Properties, []automation.Event{*e},
+		live.concerned(nil, []automation.Event{*e}), live.Epoch,
+	).QueryRow(func(row pgx.Row) error {
+		var known, stored bool
+		err := row.Scan(&known, &stored)
+		r.Duplicate, r.Err = known && !stored, nil
+		if !known {
+			r.Err = fmt.Errorf("%q: %w", e.UserID, automation.ErrUnknownUser)
+		}
+		return err
+	})
 }
 
 // Item is what the pump asks the definitions about: a user as of one moment, and what happened.

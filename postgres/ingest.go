@@ -24,6 +24,8 @@ type ingest struct {
 	epoch  int64
 	source string // who changes: "api", or an enrollment's Temporal workflow id
 	depth  int    // how many enrollments caused one another up to here
+
+	writes pgx.Batch // what flush sends at once, before the commit
 }
 
 // ingest runs f in a transaction that belongs to exactly one epoch.
@@ -33,8 +35,19 @@ func (db *DB) ingest(ctx context.Context, source string, f func(in *ingest) erro
 		if err != nil {
 			return err
 		}
-		return f(in)
+		if err := f(in); err != nil {
+			return err
+		}
+		return in.flush(ctx)
 	})
+}
+
+// flush sends the writes that were queued.
+func (in *ingest) flush(ctx context.Context) error {
+	if in.writes.Len() == 0 {
+		return nil
+	}
+	return in.SendBatch(ctx, &in.writes).Close()
 }
 
 // joinEpoch makes an open transaction an ingest. The lock comes in a statement of its own, so that
@@ -71,9 +84,7 @@ func (in *ingest) create(ctx context.Context, id string, properties map[string]a
 		return nil, automation.ErrConflict
 	}
 	changes := automation.Diff(nil, all, in.now, in.source)
-	if err := in.record(ctx, id, changes); err != nil {
-		return nil, err
-	}
+	in.record(id, changes)
 	return user, in.enqueue(ctx, user, changes, automation.CreationEvents(user))
 }
 
@@ -86,25 +97,18 @@ func (in *ingest) change(ctx context.Context, user *automation.User, properties 
 		return nil, nil
 	}
 	user.Properties, user.UpdatedAt = after, in.now
-	_, err := in.Exec(ctx, `update users set properties = $2, updated_at = $3 where id = $1`, user.ID, after, in.now)
-	if err != nil {
-		return nil, err
-	}
-	if err := in.record(ctx, user.ID, changes); err != nil {
-		return nil, err
-	}
+	in.writes.Queue(`update users set properties = $2, updated_at = $3 where id = $1`, user.ID, after, in.now)
+	in.record(user.ID, changes)
 	return changes, in.enqueue(ctx, user, changes, automation.ChangeEvents(user.ID, changes, in.now))
 }
 
-func (in *ingest) record(ctx context.Context, userID string, changes []automation.Change) error {
-	batch := &pgx.Batch{}
+func (in *ingest) record(userID string, changes []automation.Change) {
 	for _, c := range changes {
-		batch.Queue(`
+		in.writes.Queue(`
 			insert into changes (user_id, property, old, new, at, source, depth)
 			values ($1, $2, $3, $4, $5, $6, $7)`,
 			userID, c.Property, jsonOrNull(c.Old), jsonOrNull(c.New), c.At, c.Source, in.depth)
 	}
-	return in.SendBatch(ctx, batch).Close()
 }
 
 // enqueue writes the work item that carries the user as of this moment. Where no definition that
@@ -123,11 +127,11 @@ func (in *ingest) enqueue(ctx context.Context, user *automation.User, changes []
 			events[i].ID = newID()
 		}
 	}
-	_, err = in.Exec(ctx, `
+	in.writes.Queue(`
 		insert into work_items (user_id, epoch, depth, properties, changed, events)
 		values ($1, $2, $3, $4, $5, $6)`,
 		user.ID, in.epoch, in.depth, user.Properties, changed, events)
-	return err
+	return nil
 }
 
 // withoutEmpty copies properties without those that have no value.

@@ -67,7 +67,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	db := &DB{pool: pool, now: c.Now, catalog: c.Catalog, cache: versionCache{byKey: map[versionKey]*Published{}, live: map[int64]*LiveSet{}}}
+	db := &DB{pool: pool, now: c.Now, catalog: c.Catalog, cache: versionCache{byKey: map[versionKey]*Published{}, live: map[int64]*LiveSet{}, schemas: map[int64]automation.Properties{}}}
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -182,6 +182,7 @@ type querier interface {
 
 type versionCache struct {
 	sync.Mutex
-	byKey map[versionKey]*Published
-	live  map[int64]*LiveSet // by epoch
+	byKey   map[versionKey]*Published
+	live    map[int64]*LiveSet              // by epoch
+	schemas map[int64]automation.Properties // of the newest epoch
 }

@@ -204,6 +204,26 @@ func (db *DB) Properties(ctx context.Context) (automation.Properties, error) {
 	return propertiesOf(ctx, db.pool)
 }
 
+// schema returns the schema of users in the ingest's epoch, in which it does not change.
+func (in *ingest) schema(ctx context.Context) (automation.Properties, error) {
+	cache := &in.db.cache
+	cache.Lock()
+	schema := cache.schemas[in.epoch]
+	cache.Unlock()
+	if schema != nil {
+		return schema, nil
+	}
+	schema, err := propertiesOf(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	cache.Lock()
+	defer cache.Unlock()
+	clear(cache.schemas)
+	cache.schemas[in.epoch] = schema
+	return schema, nil
+}
+
 func propertiesOf(ctx context.Context, q querier) (automation.Properties, error) {
 	list, err := collect[automation.Property](ctx, q, `select name, label, type, options, "group", built_in from properties`)
 	if err != nil {
@@ -225,7 +245,7 @@ func (db *DB) PutProperty(ctx context.Context, p automation.Property) (created b
 	if p.Options == nil {
 		p.Options = []string{}
 	}
-	err = db.tx(ctx, func(tx pgx.Tx) error {
+	err = db.publication(ctx, func(tx pgx.Tx, _ int64) error {
 		old, err := one[automation.Property](ctx, tx, `
 			select name, label, type, options, "group", built_in from properties where name = $1 for update`, p.Name)
 		created = errors.Is(err, automation.ErrNotFound)
@@ -252,7 +272,7 @@ func (db *DB) PutProperty(ctx context.Context, p automation.Property) (created b
 
 // DeleteProperty removes a custom property that no user has a value of and no version uses.
 func (db *DB) DeleteProperty(ctx context.Context, name string) error {
-	return db.tx(ctx, func(tx pgx.Tx) error {
+	return db.publication(ctx, func(tx pgx.Tx, _ int64) error {
 		old, err := one[automation.Property](ctx, tx, `
 			select name, label, type, options, "group", built_in from properties where name = $1 for update`, name)
 		if err != nil {

@@ -163,6 +163,27 @@ func (db *DB) live(ctx context.Context, q querier, epoch int64) (*LiveSet, error
 	return set, nil
 }
 
+// newestLive returns the live versions of the newest epoch that this process has seen, which may be
+// behind by now.
+func (db *DB) newestLive(ctx context.Context) (*LiveSet, error) {
+	db.cache.Lock()
+	var newest *LiveSet
+	for _, set := range db.cache.live {
+		if newest == nil || set.Epoch > newest.Epoch {
+			newest = set
+		}
+	}
+	db.cache.Unlock()
+	if newest != nil {
+		return newest, nil
+	}
+	var epoch int64
+	if err := db.pool.QueryRow(ctx, `select epoch from publication`).Scan(&epoch); err != nil {
+		return nil, translate(err)
+	}
+	return db.live(ctx, db.pool, epoch)
+}
+
 // concerned reports whether a trigger can match these changes and events of one user.
 func (s *LiveSet) concerned(changed []string, events []automation.Event) bool {
 	for _, e := range events {

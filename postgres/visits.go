@@ -122,24 +122,23 @@ func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind strin
 // FinishVisit records that a step is done, what it did and what later steps can use. Where it is
 // the last step, the enrollment completes with it.
 func (db *DB) FinishVisit(ctx context.Context, ref VisitRef, what string, output map[string]any, last bool) error {
+	batch := &pgx.Batch{}
 	if !last {
-		return translate(db.finishVisit(ctx, db.pool, ref, what, output, relaxed))
+		db.queueFinish(batch, ref, what, output, relaxed)
+	} else {
+		db.queueFinish(batch, ref, what, output, `null`)
+		db.queueEnd(batch, ref.EnrollmentID, automation.Completed, "")
 	}
-	return db.tx(ctx, func(tx pgx.Tx) error {
-		if err := db.finishVisit(ctx, tx, ref, what, output, `null`); err != nil {
-			return err
-		}
-		return db.endEnrollment(ctx, tx, ref.EnrollmentID, automation.Completed, "")
-	})
+	// Outside a transaction, a batch is one of its own.
+	return translate(db.pool.SendBatch(ctx, batch).Close())
 }
 
-func (db *DB) finishVisit(ctx context.Context, q querier, ref VisitRef, what string, output map[string]any, commit string) error {
-	_, err := q.Exec(ctx, `
+func (db *DB) queueFinish(batch *pgx.Batch, ref VisitRef, what string, output map[string]any, commit string) {
+	batch.Queue(`
 		update visits set status = 'done', what = $4, output = $5, error = '', finished_at = $6
 		where enrollment_id = $1 and step = $2 and visit = $3 and status <> 'done'
 		returning `+commit,
 		ref.EnrollmentID, ref.Step, ref.Visit, what, objectOrNull(output), db.clock())
-	return err
 }
 
 // FailVisit records that an attempt of a step failed: for good, or, where retry is set, until the
@@ -202,10 +201,11 @@ func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last b
 		if err != nil {
 			return err
 		}
-		if err := db.finishVisit(ctx, tx, ref, what, output, `null`); err != nil || !last {
-			return err
+		db.queueFinish(&in.writes, ref, what, output, `null`)
+		if last {
+			db.queueEnd(&in.writes, ref.EnrollmentID, automation.Completed, "")
 		}
-		return db.endEnrollment(ctx, tx, ref.EnrollmentID, automation.Completed, "")
+		return in.flush(ctx)
 	})
 	if paused && err == nil {
 		err = ErrPaused
@@ -216,7 +216,7 @@ func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last b
 // ChangeUser sets properties of the enrolled user; null clears one. It returns an *InvalidError
 // for values that the properties do not take, and the changes it made.
 func (i *Inside) ChangeUser(ctx context.Context, compute func(u *automation.User, schema automation.Properties) (map[string]any, error)) ([]automation.Change, error) {
-	schema, err := propertiesOf(ctx, i.in)
+	schema, err := i.in.schema(ctx)
 	if err != nil {
 		return nil, err
 	}
