@@ -1,6 +1,6 @@
 # Everything here is a shorthand; each line can be typed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fmt lint build psql up down
+.PHONY: help dev test check fmt lint bench psql up down
 
 DATA ?= .rollcall
 TOOL := go tool -modfile=tools/go.mod
@@ -24,8 +24,8 @@ lint: ## Look for mistakes, and for imports that climb a floor
 	$(TOOL) golangci-lint run
 	$(TOOL) workflowcheck ./workflows/...
 
-build: ## Make bin/rollcall, as the container image has it
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/rollcall ./cmd/rollcall
+bench: ## Measure this machine against the budgets
+	go run ./cmd/rollcall-bench
 
 psql: ## Open the database of the compose file
 	docker compose exec postgres psql -U rollcall rollcall

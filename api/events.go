@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -52,10 +54,21 @@ func (b *EventBody) check() error {
 			p.Add("/occurred_at", "timestamp-in-future", "an event lies at most an hour ahead")
 		}
 	}
-	if text, err := json.Marshal(b.Properties); err != nil || len(text) > maxEvent {
-		p.Add("/properties", "payload-too-large", "the properties of an event have at most 32 KiB")
+	if size(b.Properties) > maxEvent {
+		p.Add("/properties", tooLarge, "the properties of an event have at most 32 KiB")
 	}
 	return automation.Invalid("the event", p)
+}
+
+// size is how many bytes an object has as JSON.
+func size(object map[string]any) int {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(object); err != nil {
+		return math.MaxInt
+	}
+	return text.Len() - len("\n")
 }
 
 type sendEventIn struct{ Body EventBody }
@@ -98,8 +111,8 @@ type sendEventsIn struct {
 }
 
 func (s *server) sendEvents(ctx context.Context, in *sendEventsIn) (*BatchOut, error) {
-	if len(in.Body.Items) > 1000 {
-		return nil, newProblem(http.StatusRequestEntityTooLarge, "batch-too-large", "a batch has at most 1000 items")
+	if len(in.Body.Items) > maxBatch {
+		return nil, batchTooLarge()
 	}
 	out := &BatchOut{Status: http.StatusAccepted}
 	out.Body.Items = make([]ItemResult, len(in.Body.Items))

@@ -112,6 +112,7 @@ func checkBody(c *gin.Context) {
 		sendProblem(c, newProblem(http.StatusUnsupportedMediaType, "unsupported-media-type", "the body must be application/json; definitions may be application/yaml"))
 		return
 	}
+	r.Header.Set("Content-Type", kind) // huma tells capital letters apart
 	if r.ContentLength > maxBody {
 		sendProblem(c, newProblem(http.StatusRequestEntityTooLarge, tooLarge, "a body has at most 1 MiB"))
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+
+	"rollcall/strictjson"
 )
 
 const (
@@ -30,10 +32,17 @@ func (p *Page) read(into any) error {
 		return nil
 	}
 	text, err := base64.RawURLEncoding.DecodeString(p.PageToken)
-	if err != nil || json.Unmarshal(text, into) != nil {
-		return newProblem(http.StatusBadRequest, "invalid-page-token", "the page_token is not one of ours")
+	if err != nil {
+		return badPageToken()
+	}
+	if _, err := strictjson.Parse(text); err != nil || json.Unmarshal(text, into) != nil {
+		return badPageToken()
 	}
 	return nil
+}
+
+func badPageToken() error {
+	return newProblem(http.StatusBadRequest, "invalid-page-token", "the page_token is not one of ours")
 }
 
 // pageToken encodes a place in a list.

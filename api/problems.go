@@ -1,15 +1,18 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 	"github.com/gin-gonic/gin"
 
 	"rollcall/automation"
@@ -19,8 +22,13 @@ import (
 // typePrefix makes a slug the absolute URI of a problem type.
 const typePrefix = "urn:rollcall:problem/"
 
+const (
+	tooLarge    = "payload-too-large" // the one slug of everything that is too large
+	maxProblems = 100                 // in one answer
+)
+
 // ProblemDetails is the body of every answer that is not a success (RFC 9457).
-type ProblemDetails struct {
+type ProblemDetails struct { //nolint:errname // it is a body first, named as in RFC 9457
 	Type     string               `json:"type" doc:"Names the kind of problem; its last segment is a stable slug."`
 	Title    string               `json:"title"`
 	Status   int                  `json:"status"`
@@ -77,6 +85,9 @@ var table = []struct {
 func (s *server) problem(ctx context.Context, err error) *ProblemDetails {
 	request, _ := ctx.Value(requestKey{}).(string)
 	p := describe(err)
+	if p == nil && ctx.Err() != nil {
+		p = newProblem(http.StatusRequestTimeout, "request-timeout", "the request ended before it was answered")
+	}
 	if p == nil {
 		s.Log.Error("internal error", "request_id", request, "error", err)
 		p = newProblem(http.StatusInternalServerError, "internal", "internal error")
@@ -90,8 +101,12 @@ func describe(err error) *ProblemDetails {
 		return p
 	}
 	if invalid, ok := errors.AsType[*automation.InvalidError](err); ok {
-		p := newProblem(http.StatusUnprocessableEntity, slugOf(invalid), invalid.What+" has problems")
-		p.Problems = invalid.Problems
+		slug, status := slugOf(invalid), http.StatusUnprocessableEntity
+		if slug == tooLarge {
+			status = http.StatusRequestEntityTooLarge
+		}
+		p := newProblem(status, slug, invalid.What+" has problems")
+		p.Problems = atMost(invalid.Problems)
 		return p
 	}
 	if syntax, ok := errors.AsType[*strictjson.SyntaxError](err); ok {
@@ -109,6 +124,11 @@ func describe(err error) *ProblemDetails {
 	return nil
 }
 
+// atMost cuts a list of problems to what one answer has.
+func atMost(problems automation.Problems) automation.Problems {
+	return problems[:min(len(problems), maxProblems)]
+}
+
 // slugOf is the definition's own slug, or that of the only problem.
 func slugOf(e *automation.InvalidError) string {
 	if strings.Contains(e.What, "workflow") {
@@ -117,8 +137,10 @@ func slugOf(e *automation.InvalidError) string {
 	return e.Problems[0].Code
 }
 
-// useProblems makes huma's own errors problems. Nothing of the body is echoed.
+// useProblems makes huma's own errors problems. Nothing of the body is echoed. Names of members are
+// exact.
 func useProblems() {
+	huma.ValidateStrictCasing = true
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		return fromHuma(status, msg, errs)
 	}
@@ -132,40 +154,78 @@ func useProblems() {
 }
 
 func fromHuma(status int, msg string, errs []error) *ProblemDetails {
-	for _, err := range errs {
-		if syntax, ok := errors.AsType[*strictjson.SyntaxError](err); ok {
-			return newProblem(http.StatusBadRequest, syntax.Code, syntax.Message)
-		}
+	if p := unreadable(status, msg, errs); p != nil {
+		return p
 	}
 	if status == http.StatusUnprocessableEntity {
 		status = http.StatusBadRequest
 	}
 	slug := map[int]string{
-		http.StatusBadRequest: "schema-violation", http.StatusNotFound: "not-found", http.StatusRequestEntityTooLarge: "payload-too-large",
+		http.StatusBadRequest: "schema-violation", http.StatusNotFound: "not-found", http.StatusRequestEntityTooLarge: tooLarge,
 		http.StatusUnsupportedMediaType: "unsupported-media-type", http.StatusRequestTimeout: "request-timeout",
 	}[status]
 	if slug == "" {
 		slug = strings.ReplaceAll(strings.ToLower(http.StatusText(status)), " ", "-")
 	}
 	p := newProblem(status, slug, msg)
-	for _, err := range errs {
+	if status == http.StatusRequestEntityTooLarge {
+		p.Detail = "the body is larger than this operation takes"
+	}
+	for _, err := range errs[:min(len(errs), maxProblems)] {
 		detail, ok := errors.AsType[*huma.ErrorDetail](err)
 		if !ok {
 			p.Problems = append(p.Problems, automation.Problem{Code: slug, Message: "the request cannot be read"})
 			continue
 		}
 		code, message := slug, detail.Message
-		if strings.Contains(message, "unexpected property") {
-			code, message = "unknown-field", "there is no such field"
-			p.Type = typePrefix + code
-		}
 		pointer, ok := pointerOf(detail.Location)
 		if !ok {
 			message = detail.Location + ": " + message
 		}
+		if detail.Message == validation.MsgUnexpectedProperty {
+			code, message = "unknown-field", "there is no such field"
+			p.Type = typePrefix + code
+			pointer = memberPointer(detail)
+		}
 		p.Problems = append(p.Problems, automation.Problem{Pointer: pointer, Code: code, Message: message})
 	}
+	slices.SortStableFunc(p.Problems, func(a, b automation.Problem) int { return cmp.Compare(a.Pointer, b.Pointer) })
 	return p
+}
+
+// unreadable is the problem of a body that cannot be read at all; nil for other problems.
+func unreadable(status int, msg string, errs []error) *ProblemDetails {
+	switch {
+	case msg == "request body is required":
+		return newProblem(http.StatusBadRequest, "malformed-json", "the body is empty")
+	case status == http.StatusInternalServerError && msg == "cannot read request body":
+		return newProblem(http.StatusBadRequest, "malformed-json", "the body ends before its announced length")
+	}
+	for _, err := range errs {
+		if detail, ok := errors.AsType[*huma.ErrorDetail](err); ok {
+			if code, message, ok := faultIn(detail.Message); ok {
+				return newProblem(http.StatusBadRequest, code, message)
+			}
+		}
+	}
+	return nil
+}
+
+// faultMark begins the text of a fault. huma keeps only the text of the errors of decoders.
+const faultMark = "fault\x00"
+
+// fault is a decoder's error whose code outlives huma.
+type fault struct{ code, message string }
+
+func (f *fault) Error() string { return faultMark + f.code + "\x00" + f.message }
+
+// faultIn finds the fault that a text was made of.
+func faultIn(text string) (code, message string, ok bool) {
+	rest, ok := strings.CutPrefix(text, faultMark)
+	if !ok {
+		return "", "", false
+	}
+	return strings.Cut(rest, "\x00")
 }
 
 var indexed = regexp.MustCompile(`\[(\d+)\]`)
@@ -177,6 +237,20 @@ func pointerOf(location string) (pointer string, ok bool) {
 		return "", false
 	}
 	return strings.ReplaceAll(indexed.ReplaceAllString(rest, ".$1"), ".", "/"), true
+}
+
+// memberPointer is the pointer of a member that is not expected. Its name may have dots, so it is
+// told apart from where it stands by the names in its object.
+func memberPointer(d *huma.ErrorDetail) string {
+	members, _ := d.Value.(map[string]any)
+	longest := ""
+	for name := range members {
+		if strings.HasSuffix(d.Location, "."+name) && len(name) > len(longest) {
+			longest = name
+		}
+	}
+	parent, _ := pointerOf(strings.TrimSuffix(d.Location, "."+longest))
+	return strictjson.Field(parent, longest)
 }
 
 // sendProblem answers a request that no handler takes.

@@ -12,7 +12,7 @@ import (
 
 // PropertyPath names a property.
 type PropertyPath struct {
-	Name string `path:"name" maxLength:"128"`
+	Name string `path:"name" maxLength:"1024"`
 }
 
 // PropertyBody declares a property.

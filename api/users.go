@@ -97,8 +97,14 @@ type UserItem struct {
 
 type writeUsersIn struct {
 	Body struct {
-		Items []UserItem `json:"items" maxItems:"1000" doc:"Users to create, or whose properties to change."`
+		Items []UserItem `json:"items" doc:"Users to create, or whose properties to change; at most 1,000."`
 	}
+}
+
+const maxBatch = 1000
+
+func batchTooLarge() error {
+	return newProblem(http.StatusRequestEntityTooLarge, "batch-too-large", "a batch has at most 1000 items")
 }
 
 // ItemResult is what became of one item of a batch.
@@ -117,6 +123,9 @@ type BatchOut struct {
 }
 
 func (s *server) writeUsers(ctx context.Context, in *writeUsersIn) (*BatchOut, error) {
+	if len(in.Body.Items) > maxBatch {
+		return nil, batchTooLarge()
+	}
 	out := &BatchOut{Status: http.StatusOK}
 	out.Body.Items = []ItemResult{}
 	defer s.Pump.Wake()

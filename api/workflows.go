@@ -43,7 +43,7 @@ type WorkflowOut struct {
 
 // WorkflowPath names a workflow.
 type WorkflowPath struct {
-	Name string `path:"name" maxLength:"64"`
+	Name string `path:"name" maxLength:"1024"`
 }
 
 func (s *server) workflow(ctx context.Context, status int, d *automation.Definition, err error) (*WorkflowOut, error) {
@@ -114,6 +114,11 @@ func (s *server) putWorkflow(ctx context.Context, in *putWorkflowIn) (*WorkflowO
 		p.Add("/name", "name-differs", "the address says %q and the definition %q", in.Name, document.Name)
 		return nil, automation.Invalid("the workflow", p)
 	}
+	if in.IfMatch == "*" {
+		if _, err := s.DB.Definition(ctx, in.Name); errors.Is(err, automation.ErrNotFound) {
+			return nil, automation.ErrStale
+		}
+	}
 	d, created, err := s.DB.SaveDraft(ctx, document, hashOf(in.IfMatch))
 	return s.workflow(ctx, createdOr(created), d, err)
 }
@@ -123,7 +128,10 @@ func hashOf(ifMatch string) string {
 	if ifMatch == "*" {
 		return ""
 	}
-	return strings.Trim(strings.TrimPrefix(ifMatch, "W/"), `"`)
+	if hash := strings.Trim(strings.TrimPrefix(ifMatch, "W/"), `"`); hash != "" {
+		return hash
+	}
+	return ifMatch // "" for no header; an empty tag is no draft's
 }
 
 type deleteWorkflowIn struct {
@@ -162,7 +170,7 @@ func (s *server) validateWorkflow(ctx context.Context, in *DefinitionIn) (*Valid
 	syntax, isSyntax := errors.AsType[*strictjson.SyntaxError](err)
 	switch {
 	case isInvalid:
-		out.Body.Problems = invalid.Problems
+		out.Body.Problems = atMost(invalid.Problems)
 	case isSyntax:
 		out.Body.Problems = append(out.Body.Problems, automation.Problem{Code: syntax.Code, Message: syntax.Message})
 	case err != nil:
@@ -214,7 +222,7 @@ func (s *server) listVersions(ctx context.Context, in *WorkflowPath) (*List[auto
 
 type versionPath struct {
 	WorkflowPath
-	N int `path:"n" minimum:"1"`
+	N int `path:"n" minimum:"1" maximum:"2147483647"`
 }
 
 type versionOut struct{ Body *automation.Version }
