@@ -105,7 +105,7 @@ func (ps Properties) CheckProperties(values map[string]any) (map[string]any, Pro
 		}
 		v, problem := p.Check(values[name])
 		if problem != "" {
-			problems.Add(strictjson.Field("", name), valueCode(p), "%s %s", name, problem)
+			problems.Add(strictjson.Field("", name), valueCode(p, values[name]), "%s %s", name, problem)
 			continue
 		}
 		normal[name] = v
@@ -113,7 +113,10 @@ func (ps Properties) CheckProperties(values map[string]any) (map[string]any, Pro
 	return normal, problems
 }
 
-func valueCode(p Property) string {
+func valueCode(p Property, v any) string {
+	if s, ok := v.(string); ok && len(s) > MaxStringValue {
+		return "value-too-long"
+	}
 	if p.Type == filter.String && p.Name == "email" {
 		return "invalid-email"
 	}

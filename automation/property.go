@@ -101,7 +101,7 @@ func (p Property) Check(v any) (normal any, problem string) {
 		}
 	case filter.Datetime:
 		if s, ok := v.(string); ok {
-			if at, err := time.Parse(time.RFC3339, s); err == nil {
+			if at, err := time.Parse(time.RFC3339, s); err == nil && at.UTC().Year() >= 1 && at.UTC().Year() <= 9999 {
 				return at.UTC().Format(time.RFC3339Nano), ""
 			}
 			return nil, "a datetime has the form 2027-01-04T09:00:00Z, with a zone"
@@ -120,12 +120,12 @@ func (p Property) Check(v any) (normal any, problem string) {
 
 func (p Property) checkText(s string) (any, string) {
 	if len(p.Options) > 0 && !slices.Contains(p.Options, s) {
-		return nil, fmt.Sprintf("%q is not among the options %s", s, strings.Join(p.Options, ", "))
+		return nil, "must be one of " + strings.Join(p.Options, ", ")
 	}
 	switch p.Name {
 	case "time_zone":
 		if _, err := LoadZone(s); err != nil {
-			return nil, fmt.Sprintf("there is no time zone %q", s)
+			return nil, "must be the name of a time zone such as Europe/Warsaw"
 		}
 	case "email":
 		if len(s) > 254 || !emailAddress.MatchString(s) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -34,6 +36,7 @@ func Parse(data []byte) (any, error) {
 		return nil, &SyntaxError{Code: "invalid-utf8", Message: "the document is not valid UTF-8 text"}
 	}
 	d := &parser{json.NewDecoder(bytes.NewReader(data))}
+	d.UseNumber()
 	v, err := d.value(0)
 	if err != nil {
 		return nil, d.fault(err)
@@ -62,6 +65,8 @@ func (d *parser) value(depth int) (any, error) {
 		return d.array(depth)
 	case string:
 		return t, checkText(t)
+	case json.Number:
+		return number(t)
 	default:
 		return t, nil
 	}
@@ -112,6 +117,20 @@ func (d *parser) fault(err error) error {
 		message = "the document ends too early"
 	}
 	return &SyntaxError{Code: "malformed-json", Message: fmt.Sprintf("%s (near byte %d)", message, d.InputOffset()), Offset: d.InputOffset()}
+}
+
+// number reads a number. A whole one that a float64 cannot hold exactly is refused, rather than
+// stored as another.
+func number(n json.Number) (float64, error) {
+	f, err := n.Float64()
+	if err != nil {
+		return 0, &SyntaxError{Code: "malformed-json", Message: fmt.Sprintf("the number %.40s is out of range", n)}
+	}
+	exact := func() bool { return strconv.FormatFloat(f, 'f', -1, 64) == n.String() }
+	if math.Abs(f) >= 1<<53 && !strings.ContainsAny(n.String(), ".eE") && !exact() {
+		return 0, &SyntaxError{Code: "number-not-exact", Message: fmt.Sprintf("the number %.40s cannot be kept exactly; send it as text", n)}
+	}
+	return f, nil
 }
 
 // checkText refuses U+0000, which no text column of PostgreSQL can hold.

@@ -54,8 +54,8 @@ func TestParseRefuses(t *testing.T) {
 		{"objects of 33 levels", nested(`{"a":`, "1", "}", 33), "json-too-deep", "the document nests deeper than 32 levels", 161},
 		{"arrays of 10,001 levels", nested("[", "", "]", 10_001), "json-too-deep", "the document nests deeper than 32 levels", 33},
 		{"100,000 open arrays", strings.Repeat("[", 100_000), "json-too-deep", "the document nests deeper than 32 levels", 33},
-		{"a number beyond all", `[1e400]`, "malformed-json", "the document is not valid JSON (near byte 6)", 6},
-		{"a number below all", `-1e400`, "malformed-json", "the document is not valid JSON (near byte 6)", 6},
+		{"a number beyond all", `[1e400]`, "malformed-json", "the number 1e400 is out of range", 6},
+		{"a number below all", `-1e400`, "malformed-json", "the number -1e400 is out of range", 6},
 		{"NaN", `NaN`, "malformed-json", "the document is not valid JSON (near byte 0)", 0},
 		{"Infinity", `[-Infinity]`, "malformed-json", "the document is not valid JSON (near byte 1)", 1},
 		{"a number with a zero in front", `01`, "malformed-json", "there is more text after the document", 2},
@@ -145,4 +145,14 @@ func TestParseKeepsNoPartOfTheText(t *testing.T) {
 	require.NoError(t, err)
 	clear(text)
 	require.Equal(t, map[string]any{"name": "welcome"}, v)
+}
+
+func TestNumberThatCannotBeKeptExactlyIsRefused(t *testing.T) {
+	t.Parallel()
+	_, err := strictjson.Parse([]byte(`{"n": 9007199254740993}`))
+	require.EqualError(t, err, "the number 9007199254740993 cannot be kept exactly; send it as text")
+
+	v, err := strictjson.Parse([]byte(`[9007199254740992, 100000000000000000000, 0.1, 1e300]`))
+	require.NoError(t, err)
+	require.Equal(t, []any{9007199254740992.0, 1e20, 0.1, 1e300}, v)
 }
