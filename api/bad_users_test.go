@@ -51,7 +51,7 @@ func TestABadUserIsRefused(t *testing.T) {
 		value("B64 no date at all", "birthday", `"`+canary+`"`, "wrong-type"),
 		value("B65 an instant without a zone", "last_active_at", `"2027-03-14T02:30:00"`, "wrong-type"),
 		value("a time zone that does not exist", "time_zone", `"Europe/Atlantis"`, "wrong-type"),
-		value("B67 a text of 65,537 bytes", "first_name", `"`+canary+strings.Repeat("x", 65_537-len(canary))+`"`, "wrong-type"),
+		value("B67 a text of 65,537 bytes", "first_name", `"`+canary+strings.Repeat("x", 65_537-len(canary))+`"`, "value-too-long"),
 		value("B68 an unknown property", "colour", `"`+canary+`"`, "unknown-property"),
 		value("B68 a property in the wrong case", "Age", `36`, "unknown-property"),
 		value("B62 an empty name", "", `1`, "unknown-property"),

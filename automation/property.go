@@ -77,7 +77,7 @@ func (p Property) Check(v any) (normal any, problem string) {
 		return nil, ""
 	case string:
 		if len(v) > MaxStringValue {
-			return nil, fmt.Sprintf("the value is longer than %d bytes", MaxStringValue)
+			return nil, fmt.Sprintf("is longer than %d bytes", MaxStringValue)
 		}
 		if v == "" && p.Type != filter.Number && p.Type != filter.Bool {
 			return nil, ""

@@ -69,7 +69,7 @@ func TestCheckRefusesValues(t *testing.T) {
 		{"a number for a text", automation.Property{Type: filter.String}, 1.0, "must be a text"},
 		{"a list for a text", automation.Property{Type: filter.String}, []any{"a"}, "must be a text"},
 		{"an object for a text", automation.Property{Type: filter.String}, map[string]any{}, "must be a text"},
-		{"a text that is too long", automation.Property{Type: filter.String}, strings.Repeat("x", 65537), "the value is longer than 65536 bytes"},
+		{"a text that is too long", automation.Property{Type: filter.String}, strings.Repeat("x", 65537), "is longer than 65536 bytes"},
 		{"digits for a number", automation.Property{Type: filter.Number}, "12", "must be a number"},
 		{"an empty text for a number", automation.Property{Type: filter.Number}, "", "must be a number"},
 		{"a truth for a number", automation.Property{Type: filter.Number}, true, "must be a number"},

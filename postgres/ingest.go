@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -68,10 +67,7 @@ func (in *ingest) lockUser(ctx context.Context, id string) (*automation.User, er
 
 // create inserts a user. It returns ErrConflict when it exists.
 func (in *ingest) create(ctx context.Context, id string, properties map[string]any) (*automation.User, error) {
-	all := withoutEmpty(properties)
-	if all["status"] == nil {
-		all["status"] = "active"
-	}
+	all := complete(properties)
 	all["created_at"] = in.now.Format(time.RFC3339Nano)
 	user := &automation.User{ID: id, Properties: all, CreatedAt: in.now, UpdatedAt: in.now}
 	tag, err := in.Exec(ctx, `
@@ -91,7 +87,7 @@ func (in *ingest) create(ctx context.Context, id string, properties map[string]a
 // change brings a locked user to new properties and emits what that means. Nothing is written
 // when nothing differs.
 func (in *ingest) change(ctx context.Context, user *automation.User, properties map[string]any) ([]automation.Change, error) {
-	after := withoutEmpty(properties)
+	after := complete(properties)
 	changes := automation.Diff(user.Properties, after, in.now, in.source)
 	if len(changes) == 0 {
 		return nil, nil
@@ -134,13 +130,14 @@ func (in *ingest) enqueue(ctx context.Context, user *automation.User, changes []
 	return nil
 }
 
-// withoutEmpty copies properties without those that have no value.
-func withoutEmpty(properties map[string]any) map[string]any {
-	kept := maps.Clone(properties)
-	if kept == nil {
-		kept = map[string]any{}
+// complete copies properties without those that have no value. A user always has a status.
+func complete(properties map[string]any) map[string]any {
+	kept := map[string]any{"status": "active"}
+	for name, v := range properties {
+		if v != nil {
+			kept[name] = v
+		}
 	}
-	maps.DeleteFunc(kept, func(_ string, v any) bool { return v == nil })
 	return kept
 }
 

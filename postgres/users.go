@@ -40,17 +40,14 @@ func (db *DB) Users(ctx context.Context, after string, limit int) ([]automation.
 		select id, properties, created_at, updated_at from users where id > $1 order by id limit $2`, after, limit)
 }
 
-// PutUser creates a user or replaces its properties; what is not given is cleared, and a status that
-// is not given is active.
+// PutUser creates a user or replaces its properties; what is not given is cleared. A user always
+// has a status: without one it is active.
 // It returns an *InvalidError for properties that are unknown or of another type.
 func (db *DB) PutUser(ctx context.Context, id string, properties map[string]any, source string) (user *automation.User, created bool, err error) {
 	return db.writeUser(ctx, id, properties, source, func(u *automation.User, normal map[string]any) map[string]any {
 		next := maps.Clone(normal)
 		for _, name := range automation.ReadOnlyProperties() {
 			next[name] = u.Properties[name]
-		}
-		if next["status"] == nil {
-			next["status"] = "active" // as at creation, so that a PUT twice is a PUT once
 		}
 		return next
 	}, true)
