@@ -102,9 +102,9 @@ func start(t *testing.T) *service {
 	return s
 }
 
-func configure(t testing.TB, w *world.World, database string, temporal client.Options) app.Config {
-	t.Helper()
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+func configure(tb testing.TB, w *world.World, database string, temporal client.Options) app.Config {
+	tb.Helper()
+	log := slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return app.Config{
 		DatabaseURL: database, Listen: "127.0.0.1:0", API: true, Worker: true, MaxConns: 16, Log: log, Temporal: temporal,
 		Mail:           email.Config{Addr: w.SMTPAddr(), From: "rollcall@example.com", TLS: email.None},

@@ -115,7 +115,7 @@ func (p Property) Check(v any) (normal any, problem string) {
 			return p.checkText(s)
 		}
 	}
-	return nil, fmt.Sprintf("must be %s", p.Type.Describe())
+	return nil, "must be " + p.Type.Describe()
 }
 
 func (p Property) checkText(s string) (any, string) {

@@ -136,8 +136,10 @@ var (
 var operators = map[Type][]Op{
 	String: stringOps, Number: numberOps, Bool: {Known, Unknown, Equals, NotEquals},
 	Enum: choiceOps, User: choiceOps, MultiEnum: listOps, Users: listOps, Date: dateOps, Datetime: dateOps,
-	untyped: {Known, Unknown, Equals, NotEquals, Contains, NotContains, StartsWith, EndsWith,
-		GreaterThan, AtLeast, LessThan, AtMost, AnyOf, NoneOf},
+	untyped: {
+		Known, Unknown, Equals, NotEquals, Contains, NotContains, StartsWith, EndsWith,
+		GreaterThan, AtLeast, LessThan, AtMost, AnyOf, NoneOf,
+	},
 }
 
 // Operators lists the ops that a property of a type takes; nil for an unknown type.

@@ -21,14 +21,14 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 // bundle is a database with a pump that is turned by hand. Its starter is never run, so what is
 // enrolled stays pending.
 type bundle struct {
-	t    testing.TB
+	t    *testing.T
 	ctx  context.Context
 	db   *postgres.DB
 	raw  *pgx.Conn
 	pump *triggers.Pump
 }
 
-func newBundle(t testing.TB) *bundle {
+func newBundle(t *testing.T) *bundle {
 	t.Helper()
 	url := pgtest.New(t)
 	ctx := t.Context()

@@ -242,8 +242,11 @@ func TestNewRefusesBadAccounts(t *testing.T) {
 	t.Parallel()
 	dial := new(net.Dialer).DialContext
 	for _, c := range []email.Config{
-		{Addr: "mail.test", DialContext: dial}, {Addr: ":25", DialContext: dial}, {Addr: "mail.test:0", DialContext: dial},
-		{Addr: "mail.test:25"}, {Addr: "mail.test:25", TLS: "maybe", DialContext: dial},
+		{Addr: "mail.test", DialContext: dial},
+		{Addr: ":25", DialContext: dial},
+		{Addr: "mail.test:0", DialContext: dial},
+		{Addr: "mail.test:25"},
+		{Addr: "mail.test:25", TLS: "maybe", DialContext: dial},
 		{Addr: "mail.test:25", From: "nobody", DialContext: dial},
 	} {
 		_, err := email.New(c)

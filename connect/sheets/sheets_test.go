@@ -68,8 +68,11 @@ func TestAppendRowRefusesBadRows(t *testing.T) {
 		spreadsheet string
 		row         []sheets.Column
 	}{
-		{"", []sheets.Column{{Name: "a"}}}, {"a/b", []sheets.Column{{Name: "a"}}}, {"abc", nil},
-		{"abc", []sheets.Column{{Name: " "}}}, {"abc", []sheets.Column{{Name: "a"}, {Name: "a "}}},
+		{"", []sheets.Column{{Name: "a"}}},
+		{"a/b", []sheets.Column{{Name: "a"}}},
+		{"abc", nil},
+		{"abc", []sheets.Column{{Name: " "}}},
+		{"abc", []sheets.Column{{Name: "a"}, {Name: "a "}}},
 	} {
 		_, err := g.client(t).AppendRow(t.Context(), c.spreadsheet, "", c.row)
 		require.True(t, connect.IsPermanent(err))

@@ -80,7 +80,6 @@ func TestCheckHeaders(t *testing.T) {
 func TestIDIsStableAndWithoutDots(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "welcome/u_42/1:hello", webhook.ID("welcome/u_42/1:hello"))
-	require.Equal(t, webhook.ID("a.b"), webhook.ID("a.b"))
 	require.NotEqual(t, webhook.ID("a.b"), webhook.ID("a_b"))
 	for _, key := range []string{"a.b", "a b", "Zoë", "a\nb", strings.Repeat("x", 256)} {
 		require.Regexp(t, `^msg_[0-9a-f]{32}$`, webhook.ID(key))

@@ -1,6 +1,7 @@
 package postgresql
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -33,7 +34,7 @@ func chooseAccount() (account, error) {
 			return account{name: found.Username, uid: uint32(uid), gid: uint32(gid), other: true}, nil
 		}
 	}
-	return account{}, fmt.Errorf("PostgreSQL does not run as root and there is no account postgres or nobody " +
+	return account{}, errors.New("PostgreSQL does not run as root and there is no account postgres or nobody " +
 		"to run it as: create one, or run as another user")
 }
 

@@ -89,8 +89,10 @@ func (s *Server) start(ctx context.Context, c Config) error {
 	if err := stopOrphan(ctx, data); err != nil {
 		return err
 	}
-	s.process, s.port, err = launch(ctx, launching{bin: bin, dir: s.dir, run: run, port: c.Port, fast: s.fast,
-		ready: s.answers})
+	s.process, s.port, err = launch(ctx, launching{
+		bin: bin, dir: s.dir, run: run, port: c.Port, fast: s.fast,
+		ready: s.answers,
+	})
 	return err
 }
 

@@ -44,28 +44,28 @@ type binary struct {
 // New returns the URL of a fresh, migrated database that only this test uses. The first call in a
 // test binary starts the server. Safe for parallel tests; fails the test with a hint where there is
 // no PostgreSQL.
-func New(t testing.TB) string {
-	t.Helper()
+func New(tb testing.TB) string {
+	tb.Helper()
 	shared.start.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		shared.server, shared.err = newServer(ctx, os.Getenv(serverVariable))
 	})
 	if shared.err != nil {
-		t.Fatal(hint(shared.err))
+		tb.Fatal(hint(shared.err))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(tb.Context(), limit)
 	defer cancel()
-	name := databaseName(t.Name())
+	name := databaseName(tb.Name())
 	url, err := shared.server.clone(ctx, name)
 	if err != nil {
-		t.Fatalf("create a database for the test: %v", err)
+		tb.Fatalf("create a database for the test: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		if err := shared.server.drop(ctx, name); err != nil {
-			t.Errorf("drop the database of the test: %v", err)
+			tb.Errorf("drop the database of the test: %v", err)
 		}
 	})
 	return url
