@@ -2,6 +2,8 @@
 //
 // Floor 2. An action is a params struct and a Do: it gets strict decoding, rendered templates, the
 // gate, a stable key and error mapping for free, and never imports Temporal.
+//
+// Templates are Liquid within limits that hold whatever an author writes: limits.go has them.
 package activities
 
 import (
@@ -10,6 +12,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -47,7 +50,7 @@ type Set struct {
 
 // New lists the actions. A kind that stands twice panics.
 func New(d Deps) *Set {
-	s := &Set{Deps: d, templates: newTemplates(), byKind: map[string]runner{}}
+	s := &Set{Deps: d, templates: &templates{newLiquid()}, byKind: map[string]runner{}}
 	addInside(s, &SetProperty{})
 	addInside(s, &Notify{db: d.DB})
 	add(s, &SendEmail{d.DB, d.Mail})
@@ -103,8 +106,26 @@ func (c *Checking) Require(field, value string) {
 	}
 }
 
-// Settled reports whether a text is what it will be: it has no template in it that is not rendered.
-func (c *Checking) Settled(text string) bool { return !c.Templates || !isTemplate(text) }
+// RequireOne adds a problem when none of the texts of a list says anything.
+func (c *Checking) RequireOne(field string, values Texts) {
+	c.Require(field, strings.Join(values, ""))
+}
+
+// Settled reports whether a value is what it will be: no text in it is a template that is not
+// rendered.
+func (c *Checking) Settled(v any) bool {
+	if !c.Templates {
+		return true
+	}
+	switch v := v.(type) {
+	case string:
+		return !isTemplate(v)
+	case []any:
+		return !slices.ContainsFunc(v, func(item any) bool { return !c.Settled(item) })
+	default:
+		return true
+	}
+}
 
 // Call is one call of an action.
 type Call[P Params] struct {
@@ -131,7 +152,7 @@ type inside[P Params] interface {
 	DoInside(ctx context.Context, tx *postgres.Inside, c Call[P]) (Output, error)
 }
 
-// runner runs an action behind the gate; with is the step's, not rendered.
+// runner runs one visit of an action behind the gate.
 type runner func(ctx context.Context, ref postgres.VisitRef, last bool) error
 
 func add[P Params](s *Set, a outside[P]) {

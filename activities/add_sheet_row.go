@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"rollcall/connect"
@@ -50,7 +49,7 @@ func (a *AddSheetRow) Do(ctx context.Context, c Call[AddSheetRowParams]) (Output
 	}
 	cells, err := a.sheets.AppendRow(ctx, c.Params.Spreadsheet, c.Params.Sheet, row)
 	if err != nil {
-		return Output{}, fmt.Errorf("add sheet row: %w", err)
+		return Output{}, err
 	}
 	return Output{What: "added " + cells, Values: map[string]any{"range": cells}}, nil
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/automation"
+	"rollcall/connect"
 	"rollcall/postgres"
 )
 
@@ -32,9 +32,7 @@ func (NotifyParams) FirstTry() time.Duration { return 5 * time.Second }
 
 // Check wants a recipient and a text.
 func (p NotifyParams) Check(c *Checking) {
-	if len(p.To) == 0 || p.To[0] == "" {
-		c.Add("/to", "required", "to is required")
-	}
+	c.RequireOne("to", p.To)
 	c.Require("text", p.Text)
 }
 
@@ -45,7 +43,7 @@ func (n *Notify) DoInside(ctx context.Context, tx *postgres.Inside, c Call[Notif
 		return Output{}, err
 	}
 	if len(others) > 0 {
-		return Output{}, fmt.Errorf("%w: there is no user %q to notify", automation.ErrInvalid, others[0])
+		return Output{}, connect.Permanent(fmt.Errorf("there is no user %q to notify", others[0]))
 	}
 	ids, named := make([]any, len(users)), make([]string, len(users))
 	for i, u := range users {

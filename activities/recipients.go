@@ -2,11 +2,13 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"rollcall/automation"
+	"rollcall/connect"
 	"rollcall/postgres"
 )
 
@@ -18,8 +20,8 @@ import (
 //	a team         team:support (its active members, without the enrolled user)
 //
 // and returns the users that are meant, and the texts that name no user as they are. Texts with
-// commas are several recipients. It returns an error that is ErrInvalid when a user is unknown or
-// when nobody is left.
+// commas are several recipients. It returns a permanent error when a user is unknown or when nobody
+// is left.
 func recipients(ctx context.Context, db *postgres.DB, list []string, enrolled *automation.User) (users []automation.User, others []string, err error) {
 	seen := map[string]bool{}
 	for _, entry := range list {
@@ -44,7 +46,7 @@ func recipients(ctx context.Context, db *postgres.DB, list []string, enrolled *a
 		}
 	}
 	if len(users)+len(others) == 0 {
-		return nil, nil, fmt.Errorf("%w: there is nobody to send to (%s)", automation.ErrInvalid, strings.Join(list, ", "))
+		return nil, nil, connect.Permanent(fmt.Errorf("there is nobody to send to (%s)", strings.Join(list, ", ")))
 	}
 	return users, others, nil
 }
@@ -58,10 +60,10 @@ func recipient(ctx context.Context, db *postgres.DB, r string, enrolled *automat
 	if r == "manager" {
 		id, _ = enrolled.Properties["manager"].(string)
 		if named = true; id == "" {
-			return nil, fmt.Errorf("%w: the user has no manager", automation.ErrInvalid)
+			return nil, connect.Permanent(errors.New("the user has no manager"))
 		}
 	}
-	if strings.ContainsAny(id, "@#") {
+	if !named && strings.ContainsAny(id, "@#") { // an address or a channel
 		return nil, nil
 	}
 	known, err := db.UsersByID(ctx, []string{id})
@@ -69,7 +71,7 @@ func recipient(ctx context.Context, db *postgres.DB, r string, enrolled *automat
 		return known, err
 	}
 	if named {
-		return nil, fmt.Errorf("%w: there is no user %q to send to", automation.ErrInvalid, id)
+		return nil, connect.Permanent(fmt.Errorf("there is no user %q to send to", id))
 	}
 	return nil, nil
 }
@@ -83,7 +85,7 @@ func addresses(ctx context.Context, db *postgres.DB, list []string, enrolled *au
 	for _, u := range users {
 		address, _ := u.Properties["email"].(string)
 		if address == "" {
-			return nil, fmt.Errorf("%w: user %q has no email address", automation.ErrInvalid, u.ID)
+			return nil, connect.Permanent(fmt.Errorf("user %q has no email address", u.ID))
 		}
 		found = append(found, address)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -24,6 +25,9 @@ func (s *Set) act(ctx context.Context, kind string, run runner, in workflows.Ste
 	if err != nil {
 		s.Metrics.failed(kind)
 		return workflows.ActionResult{}, failure(err)
+	}
+	if outcome == workflows.Done {
+		s.Metrics.done(kind)
 	}
 	return workflows.ActionResult{Outcome: outcome, Completed: in.Last && outcome == workflows.Done}, nil
 }
@@ -59,7 +63,6 @@ func (s *Set) record(ctx context.Context, ref postgres.VisitRef, kind string, ou
 		}
 		return failed
 	}
-	s.Metrics.done(kind)
 	if err := s.DB.FinishVisit(ctx, ref, cut(out.What), out.Values, last); err != nil {
 		return fmt.Errorf("record %s: %w", ref.Step, err)
 	}
@@ -84,8 +87,14 @@ func failure(err error) error {
 	return temporal.NewApplicationErrorWithOptions(cut(err.Error()), connect.Class(err), options)
 }
 
+// storable makes a text one that PostgreSQL takes: UTF-8 without the character U+0000.
+func storable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
+}
+
 // cut keeps the beginning of a text, at a character's edge.
 func cut(text string) string {
+	text = storable(text)
 	if len(text) <= maxText {
 		return text
 	}

@@ -35,6 +35,15 @@ func (t *Texts) DecodeJSON(v any, pointer string, p *strictjson.Problems) {
 	*t = list
 }
 
+// items are the texts as a value of JSON.
+func (t Texts) items() []any {
+	items := make([]any, len(t))
+	for i, s := range t {
+		items[i] = s
+	}
+	return items
+}
+
 // Schema describes both forms.
 func (Texts) Schema(huma.Registry) *huma.Schema {
 	text := &huma.Schema{Type: huma.TypeString}

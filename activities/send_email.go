@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -43,9 +42,7 @@ func (SendEmailParams) Escaping() map[string]Escaping { return map[string]Escapi
 
 // Check wants a recipient, a subject and a text.
 func (p SendEmailParams) Check(c *Checking) {
-	if len(p.To) == 0 || p.To[0] == "" {
-		c.Add("/to", "required", "to is required")
-	}
+	c.RequireOne("to", p.To)
 	c.Require("subject", p.Subject)
 	if p.Body == "" && p.HTML == "" {
 		c.Add("", "required", "body or html is required")
@@ -71,7 +68,7 @@ func (a *SendEmail) Do(ctx context.Context, c Call[SendEmailParams]) (Output, er
 		ID: c.Key, To: to, Cc: cc, Subject: c.Params.Subject, Text: c.Params.Body, HTML: c.Params.HTML,
 	})
 	if err != nil {
-		return Output{}, fmt.Errorf("send mail: %w", err)
+		return Output{}, err
 	}
 	return Output{What: "mailed " + strings.Join(append(to, cc...), ", "), Values: map[string]any{"recipients": len(to) + len(cc)}}, nil
 }

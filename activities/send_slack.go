@@ -52,18 +52,18 @@ func (a *SendSlack) Do(ctx context.Context, c Call[SendSlackParams]) (Output, er
 	if err != nil {
 		return Output{}, err
 	}
-	if len(users)+len(others) != 1 {
-		return Output{}, connect.Permanent(fmt.Errorf("a message goes to one channel or person, not %d", len(users)+len(others)))
+	if n := len(users) + len(others); n != 1 {
+		return Output{}, connect.Permanent(fmt.Errorf("a message goes to one channel or person, not %d", n))
 	}
-	to := append(others, "")[0]
-	if len(users) == 1 {
-		if to, _ = users[0].Properties["email"].(string); to == "" {
-			return Output{}, connect.Permanent(fmt.Errorf("user %q has no email address to be found by in slack", users[0].ID))
-		}
+	var to string
+	if len(others) == 1 {
+		to = others[0]
+	} else if to, _ = users[0].Properties["email"].(string); to == "" {
+		return Output{}, connect.Permanent(fmt.Errorf("user %q has no email address to be found by in slack", users[0].ID))
 	}
 	stamp, err := a.slack.Send(ctx, slack.Message{To: to, Text: c.Params.Text})
 	if err != nil {
-		return Output{}, fmt.Errorf("send slack message: %w", err)
+		return Output{}, err
 	}
 	return Output{What: "posted to " + c.Params.To, Values: map[string]any{"ts": stamp}}, nil
 }

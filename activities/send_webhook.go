@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"rollcall/connect"
@@ -44,14 +45,7 @@ func (p SendWebhookParams) Check(c *Checking) {
 	if c.Require("url", p.URL); p.URL == "" {
 		return
 	}
-	switch {
-	case c.Settled(p.URL):
-		if err := webhook.CheckURL(p.URL); err != nil {
-			c.Add("/url", "invalid-url", "%s", err)
-		}
-	case templateInHost(p.URL):
-		c.Add("/url", "template-in-host", "the scheme and the host of an address must not be templates")
-	}
+	p.checkURL(c)
 	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 	if p.Method != "" && c.Settled(p.Method) && !slices.Contains(methods, p.Method) {
 		c.Add("/method", "invalid-method", "the method is GET, POST, PUT, PATCH or DELETE")
@@ -61,18 +55,20 @@ func (p SendWebhookParams) Check(c *Checking) {
 	}
 }
 
-// templateInHost reports whether a template stands before the path of an address.
-func templateInHost(address string) bool {
-	settled := templateTag.ReplaceAllString(address, "")
-	u, err := url.Parse(settled)
-	if err != nil || u.Host == "" {
-		return true
+// checkURL wants scheme and host written out, so that no value decides where a request goes.
+func (p SendWebhookParams) checkURL(c *Checking) {
+	address := p.URL
+	if !c.Settled(address) {
+		address = address[:strings.IndexByte(address, '{')]
+		if _, rest, _ := strings.Cut(address, "://"); !strings.ContainsAny(rest, "/?#") {
+			c.Add("/url", "template-in-host", "the scheme and the host of an address must not be templates")
+			return
+		}
 	}
-	fixed := u.Scheme + "://" + u.Host
-	return len(address) < len(fixed) || address[:len(fixed)] != fixed || isTemplateStart(address[len(fixed):])
+	if err := webhook.CheckURL(address); err != nil {
+		c.Add("/url", "invalid-url", "%s", err)
+	}
 }
-
-func isTemplateStart(rest string) bool { return len(rest) > 1 && rest[0] == '{' }
 
 // Do sends the request.
 func (a *SendWebhook) Do(ctx context.Context, c Call[SendWebhookParams]) (Output, error) {
@@ -87,12 +83,12 @@ func (a *SendWebhook) Do(ctx context.Context, c Call[SendWebhookParams]) (Output
 		ID: c.Key, Method: c.Params.Method, URL: c.Params.URL, Headers: c.Params.Headers, Body: body, Secrets: a.secrets,
 	})
 	if err != nil {
-		return Output{}, fmt.Errorf("send webhook: %w", err)
+		return Output{}, err
 	}
 	values := map[string]any{"status": answer.Status}
 	var decoded any
 	if json.Unmarshal(answer.Body, &decoded) == nil {
-		values["body"] = decoded
+		values["body"] = storableJSON(decoded)
 	}
 	return Output{What: fmt.Sprintf("called %s: %d", host(c.Params.URL), answer.Status), Values: values}, nil
 }
@@ -119,6 +115,27 @@ func (p SendWebhookParams) body(c *Call[SendWebhookParams]) ([]byte, error) {
 		return nil, fmt.Errorf("write webhook body: %w", err)
 	}
 	return text, nil
+}
+
+// storableJSON makes every text in a value of JSON storable.
+func storableJSON(v any) any {
+	switch v := v.(type) {
+	case string:
+		return storable(v)
+	case []any:
+		for i, item := range v {
+			v[i] = storableJSON(item)
+		}
+		return v
+	case map[string]any:
+		members := make(map[string]any, len(v))
+		for name, item := range v {
+			members[storable(name)] = storableJSON(item)
+		}
+		return members
+	default:
+		return v
+	}
 }
 
 func host(address string) string {

@@ -3,12 +3,14 @@ package activities
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"rollcall/automation"
+	"rollcall/connect"
 	"rollcall/filter"
 	"rollcall/postgres"
 )
@@ -66,21 +68,26 @@ func (p SetPropertyParams) Check(c *Checking) {
 		c.Add("/increment", "wrong-type", "only a number can be incremented, %s is %s", p.Property, property.Type.Describe())
 	case (p.Append != nil || p.Remove != nil) && !isList:
 		c.Add("", "wrong-type", "only a list can be appended to or removed from, %s is %s", p.Property, property.Type.Describe())
+	case p.Increment != nil:
+		p.checkValue(c, property, "/increment", p.Increment)
+	case p.Append != nil:
+		p.checkValue(c, property, "/append", p.Append.items())
 	case p.Value != nil:
-		p.checkValue(c, property)
+		p.checkValue(c, property, "/value", p.Value)
 	}
 }
 
-func (p SetPropertyParams) checkValue(c *Checking, property automation.Property) {
-	if s, ok := p.Value.(string); ok && !c.Settled(s) {
+// checkValue judges a value where no template in it is still to be rendered.
+func (p SetPropertyParams) checkValue(c *Checking, property automation.Property, pointer string, v any) {
+	if !c.Settled(v) {
 		return
 	}
-	v, problem := coerce(property, p.Value)
+	v, problem := coerce(property, v)
 	if problem == "" {
 		_, problem = property.Check(v)
 	}
 	if problem != "" {
-		c.Add("/value", "wrong-type", "%s %s", p.Property, problem)
+		c.Add(pointer, "wrong-type", "%s %s", p.Property, problem)
 	}
 }
 
@@ -90,7 +97,7 @@ func (*SetProperty) DoInside(ctx context.Context, tx *postgres.Inside, c Call[Se
 	changes, err := tx.ChangeUser(ctx, func(u *automation.User, schema automation.Properties) (map[string]any, error) {
 		property, known := schema[p.Property]
 		if !known {
-			return nil, fmt.Errorf("%w: there is no property %q", automation.ErrInvalid, p.Property)
+			return nil, connect.Permanent(fmt.Errorf("there is no property %q", p.Property))
 		}
 		v, err := p.next(u, property)
 		return map[string]any{p.Property: v}, err
@@ -119,17 +126,16 @@ func (p SetPropertyParams) next(u *automation.User, property automation.Property
 		by, problem := coerce(property, p.Increment)
 		n, ok := by.(float64)
 		if problem != "" || !ok {
-			return nil, fmt.Errorf("%w: increment %v is not a number", automation.ErrInvalid, p.Increment)
+			return nil, connect.Permanent(fmt.Errorf("increment %v is not a number", p.Increment))
 		}
 		before, _ := old.(float64)
-		return before + n, nil
+		if after := before + n; !math.IsInf(after, 0) {
+			return after, nil
+		}
+		return nil, connect.Permanent(fmt.Errorf("%s is too large to be incremented by %v", p.Property, n))
 	case p.Append != nil:
 		items, _ := old.([]any)
-		items = slices.Clone(items)
-		for _, s := range p.Append {
-			items = append(items, s)
-		}
-		return items, nil
+		return slices.Concat(items, p.Append.items()), nil
 	case p.Remove != nil:
 		items, _ := old.([]any)
 		return slices.DeleteFunc(slices.Clone(items), func(item any) bool {
@@ -139,7 +145,7 @@ func (p SetPropertyParams) next(u *automation.User, property automation.Property
 	default:
 		v, problem := coerce(property, p.Value)
 		if problem != "" {
-			return nil, fmt.Errorf("%w: %s %s", automation.ErrInvalid, p.Property, problem)
+			return nil, connect.Permanent(fmt.Errorf("%s %s", p.Property, problem))
 		}
 		return v, nil
 	}
@@ -158,7 +164,7 @@ func coerce(property automation.Property, v any) (value any, problem string) {
 	switch property.Type {
 	case filter.Number:
 		f, err := strconv.ParseFloat(s, 64)
-		if err != nil {
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
 			return nil, "must be a number"
 		}
 		return f, ""

@@ -1,39 +1,22 @@
 package activities
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/osteele/liquid"
 	"github.com/osteele/liquid/render"
 
 	"rollcall/automation"
+	"rollcall/connect"
 	"rollcall/postgres"
 	"rollcall/strictjson"
 )
 
-// Limits of templates.
-const (
-	maxSource = 64 << 10  // bytes of one template
-	maxResult = 256 << 10 // bytes of one rendered text
-)
-
-// Escaping is how the values in a template are made harmless for where the text goes.
-type Escaping string
-
-// The escapings.
-const (
-	Plain     Escaping = ""
-	HTML      Escaping = "html"
-	SlackText Escaping = "slack"
-)
+// templates checks and renders the texts of a step.
+type templates struct{ liquid *liquid }
 
 // Escaped is implemented by params of which some fields need an escaping, by the field's name.
 type Escaped interface{ Escaping() map[string]Escaping }
@@ -45,67 +28,11 @@ func escapingOf(p any) map[string]Escaping {
 	return nil
 }
 
-// templates renders Liquid. It is safe for concurrent use.
-type templates struct {
-	engines map[Escaping]*liquid.Engine
-
-	mu     sync.Mutex
-	parsed map[templateKey]*liquid.Template
-}
-
-type templateKey struct {
-	escaping Escaping
-	source   string
-}
-
-func newTemplates() *templates {
-	return &templates{
-		parsed: map[templateKey]*liquid.Template{},
-		engines: map[Escaping]*liquid.Engine{
-			Plain:     newEngine(nil),
-			HTML:      newEngine(render.HtmlEscaper),
-			SlackText: newEngine(strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")),
-		},
-	}
-}
-
-func newEngine(escaper render.Replacer) *liquid.Engine {
-	e := liquid.NewEngine()
-	for _, tag := range []string{"include", "render"} {
-		e.UnregisterTag(tag)
-	}
-	if escaper != nil {
-		e.SetAutoEscapeReplacer(escaper)
-	}
-	return e
-}
-
 func isTemplate(text string) bool {
 	return strings.Contains(text, "{{") || strings.Contains(text, "{%")
 }
 
-func (t *templates) parse(source string, escaping Escaping) (*liquid.Template, error) {
-	key := templateKey{escaping, source}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if parsed := t.parsed[key]; parsed != nil {
-		return parsed, nil
-	}
-	if len(source) > maxSource {
-		return nil, fmt.Errorf("a template has at most %d bytes", maxSource)
-	}
-	parsed, err := t.engines[escaping].ParseString(source)
-	if err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "Liquid error: "))
-	}
-	t.parsed[key] = parsed
-	return parsed, nil
-}
-
-var (
-	templateTag  = regexp.MustCompile(`(?s)\{\{.*?\}\}|\{%.*?%\}`)
-	userProperty = regexp.MustCompile(`(?:^|[^\w."'])user\.([A-Za-z_]\w*)`)
-)
+var userProperty = regexp.MustCompile(`(?:^|[^\w.-])user\.([A-Za-z_][\w-]*)`)
 
 // check parses every template in a value and looks up the properties of the user that it names.
 func (t *templates) check(v any, at string, properties automation.Properties, p *automation.Problems) {
@@ -114,17 +41,18 @@ func (t *templates) check(v any, at string, properties automation.Properties, p 
 		if !isTemplate(v) {
 			return
 		}
-		if _, err := t.parse(v, Plain); err != nil {
+		root, err := t.liquid.parse(v, false)
+		if err != nil {
 			p.Add(at, "template-invalid", "the template does not parse: %s", err)
 			return
 		}
-		for _, tag := range templateTag.FindAllString(v, -1) {
-			for _, m := range userProperty.FindAllStringSubmatch(tag, -1) {
+		walk(root, func(n render.Node) {
+			for _, m := range userProperty.FindAllStringSubmatch(codeOf(n), -1) {
 				if _, known := properties[m[1]]; !known && m[1] != "id" {
 					p.Add(at, "unknown-property", "the template asks for user.%s, and there is no such property", m[1])
 				}
 			}
-		}
+		})
 	case []any:
 		for i, item := range v {
 			t.check(item, strictjson.Index(at, i), properties, p)
@@ -138,7 +66,7 @@ func (t *templates) check(v any, at string, properties automation.Properties, p 
 
 // render renders every text in a step's "with". The structure stays: only whole texts are
 // templates, so no value can break out of its place.
-func (t *templates) render(with map[string]any, escaping map[string]Escaping, scope liquid.Bindings) (map[string]any, error) {
+func (t *templates) render(with map[string]any, escaping map[string]Escaping, scope map[string]any) (map[string]any, error) {
 	rendered := make(map[string]any, len(with))
 	for name, v := range with {
 		r, err := t.renderValue(v, escaping[name], scope)
@@ -150,7 +78,7 @@ func (t *templates) render(with map[string]any, escaping map[string]Escaping, sc
 	return rendered, nil
 }
 
-func (t *templates) renderValue(v any, escaping Escaping, scope liquid.Bindings) (any, error) {
+func (t *templates) renderValue(v any, escaping Escaping, scope map[string]any) (any, error) {
 	var err error
 	switch v := v.(type) {
 	case string:
@@ -176,41 +104,23 @@ func (t *templates) renderValue(v any, escaping Escaping, scope liquid.Bindings)
 	}
 }
 
-func (t *templates) renderText(source string, escaping Escaping, scope liquid.Bindings) (string, error) {
+func (t *templates) renderText(source string, escaping Escaping, scope map[string]any) (string, error) {
 	if !isTemplate(source) {
 		return source, nil
 	}
-	parsed, err := t.parse(source, escaping)
+	root, err := t.liquid.parse(source, true)
 	if err != nil {
-		return "", fmt.Errorf("%w: %s", automation.ErrInvalid, err)
+		return "", connect.Permanent(err)
 	}
-	out := &limited{}
-	if err := parsed.FRender(out, scope); err != nil {
-		if out.full {
-			return "", fmt.Errorf("%w: the text is longer than %d bytes", automation.ErrInvalid, maxResult)
-		}
-		return "", fmt.Errorf("%w: %s", automation.ErrInvalid, cut(err.Error()))
+	text, err := t.liquid.render(root, escaping, scope)
+	if err != nil {
+		return "", connect.Permanent(err)
 	}
-	return out.String(), nil
-}
-
-// limited is a buffer that refuses to grow beyond maxResult.
-type limited struct {
-	bytes.Buffer
-	full bool
-}
-
-// Write implements io.Writer.
-func (l *limited) Write(p []byte) (int, error) {
-	if l.Len()+len(p) > maxResult {
-		l.full = true
-		return 0, io.ErrShortWrite
-	}
-	return l.Buffer.Write(p)
+	return text, nil
 }
 
 // scopeOf is what a template may speak of.
-func scopeOf(g *postgres.Gate, version *postgres.Published) liquid.Bindings {
+func scopeOf(g *postgres.Gate, version *postgres.Published) map[string]any {
 	user := maps.Clone(g.User.Properties)
 	if user == nil {
 		user = map[string]any{}
@@ -226,7 +136,7 @@ func scopeOf(g *postgres.Gate, version *postgres.Published) liquid.Bindings {
 	for step, output := range g.Outputs {
 		steps[step] = output
 	}
-	return liquid.Bindings{
+	return map[string]any{
 		"user": user, "event": event, "steps": steps,
 		"enrollment": map[string]any{
 			"id": g.Enrollment.ID, "temporal_workflow_id": g.Enrollment.TemporalWorkflowID,
@@ -235,6 +145,17 @@ func scopeOf(g *postgres.Gate, version *postgres.Published) liquid.Bindings {
 		"workflow": map[string]any{
 			"name": version.Name, "title": version.Document.DisplayTitle(), "version": version.Number,
 		},
-		"now": time.Now().In(version.Document.Zone()),
+		"now": time.Now().In(zoneOf(g, version)),
 	}
+}
+
+// zoneOf is where a template's day begins: the document's zone or, where it says so, the user's.
+func zoneOf(g *postgres.Gate, version *postgres.Published) *time.Location {
+	if version.Document.TimeZone == automation.ZoneOfUser {
+		name, _ := g.User.Properties["time_zone"].(string)
+		if zone, err := automation.LoadZone(name); err == nil {
+			return zone
+		}
+	}
+	return version.Document.Zone()
 }
