@@ -52,7 +52,7 @@ type Set struct {
 func New(d Deps) *Set {
 	s := &Set{Deps: d, templates: &templates{newLiquid()}, byKind: map[string]runner{}}
 	addInside(s, &SetProperty{})
-	addInside(s, &Notify{db: d.DB})
+	addInside(s, &Notify{})
 	add(s, &SendEmail{d.DB, d.Mail})
 	add(s, &SendSlack{d.DB, d.Slack})
 	add(s, &SendWebhook{d.Webhook, d.WebhookSecrets})
@@ -165,8 +165,11 @@ func add[P Params](s *Set, a outside[P]) {
 		if gate.Done {
 			return nil
 		}
-		out, err := perform(ctx, s, gate, ref, a.Do)
-		return s.record(ctx, ref, kind, out, err, last)
+		out, err := perform(ctx, s, s.DB, gate, ref, a.Do)
+		if err != nil {
+			return s.fail(ctx, ref, postgres.Failure{Kind: kind}, err)
+		}
+		return s.finish(ctx, ref, out, last)
 	}
 }
 
@@ -174,13 +177,13 @@ func addInside[P Params](s *Set, a inside[P]) {
 	kind := enter[P](s)
 	s.byKind[kind] = func(ctx context.Context, ref postgres.VisitRef, last bool) error {
 		err := s.DB.VisitInside(ctx, ref, kind, last, func(tx *postgres.Inside) (string, map[string]any, error) {
-			out, err := perform(ctx, s, tx.Gate, ref, func(ctx context.Context, c Call[P]) (Output, error) {
+			out, err := perform(ctx, s, tx, tx.Gate, ref, func(ctx context.Context, c Call[P]) (Output, error) {
 				return a.DoInside(ctx, tx, c)
 			})
 			return out.What, out.Values, err
 		})
 		if err != nil && !notAdmitted(err) {
-			return s.record(ctx, ref, kind, Output{}, err, false)
+			return s.fail(ctx, ref, postgres.Failure{Kind: kind, RolledBack: true}, err)
 		}
 		return err
 	}
@@ -211,12 +214,17 @@ func enter[P Params](s *Set) (kind string) {
 	return kind
 }
 
+// versions is where versions are found: *postgres.DB or, in a transaction, *postgres.Inside.
+type versions interface {
+	Published(ctx context.Context, definition string, number int) (*postgres.Published, error)
+}
+
 // perform renders the params of a visit and calls the action.
-func perform[P Params](ctx context.Context, s *Set, g *postgres.Gate, ref postgres.VisitRef,
+func perform[P Params](ctx context.Context, s *Set, in versions, g *postgres.Gate, ref postgres.VisitRef,
 	do func(ctx context.Context, c Call[P]) (Output, error),
 ) (Output, error) {
 	s.Metrics.late(g)
-	version, err := s.DB.Published(ctx, g.Enrollment.Workflow, g.Enrollment.Version)
+	version, err := in.Published(ctx, g.Enrollment.Workflow, g.Enrollment.Version)
 	if err != nil {
 		return Output{}, err
 	}

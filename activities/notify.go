@@ -11,7 +11,7 @@ import (
 )
 
 // Notify writes a notification that users see inside the product, exactly once.
-type Notify struct{ db *postgres.DB }
+type Notify struct{}
 
 // NotifyParams is the "with" of a notify step.
 type NotifyParams struct {
@@ -37,13 +37,16 @@ func (p NotifyParams) Check(c *Checking) {
 }
 
 // DoInside writes the notifications in the transaction that records the visit.
-func (n *Notify) DoInside(ctx context.Context, tx *postgres.Inside, c Call[NotifyParams]) (Output, error) {
-	users, others, err := recipients(ctx, n.db, c.Params.To, &c.User)
+func (*Notify) DoInside(ctx context.Context, tx *postgres.Inside, c Call[NotifyParams]) (Output, error) {
+	users, others, err := recipients(ctx, tx, c.Params.To, &c.User)
 	if err != nil {
 		return Output{}, err
 	}
 	if len(others) > 0 {
 		return Output{}, connect.Permanent(fmt.Errorf("there is no user %q to notify", others[0]))
+	}
+	if len(users) == 0 {
+		return Output{What: aloneInTeam}, nil
 	}
 	ids, named := make([]any, len(users)), make([]string, len(users))
 	for i, u := range users {

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rollcall/automation"
+	"rollcall/postgres"
 	"rollcall/workflows"
 )
 
@@ -69,7 +70,7 @@ func TestNotifyFailsForGoodWhereThereIsNobody(t *testing.T) {
 		{"an unknown user with the prefix", "ada", `"user:zoe"`, `there is no user "zoe" to send to`},
 		{"an address", "ada", `"cleo@example.com"`, `there is no user "cleo@example.com" to notify`},
 		{"a user without a manager", "finn", `"manager"`, "the user has no manager"},
-		{"a team without members", "ada", `"team:nobody"`, "there is nobody to send to (team:nobody)"},
+		{"a team without members", "ada", `"team:nobody"`, `team "nobody" has no active members to send to`},
 		{"a template without a result", "ada", `"{{ user.job_title }}"`, "to is required"},
 		{"a comma", "ada", `","`, "there is nobody to send to (,)"},
 	} {
@@ -119,4 +120,59 @@ func TestNotifyIsCheckedAtPublication(t *testing.T) {
 	require.Equal(t, problem("/to/1", "wrong-type", "must be a text, is a number"), check(t, "notify", `{"to": ["ada", 1], "text": "x"}`))
 	require.Equal(t, problem("/to", "wrong-type", "must be a list, is a number"), check(t, "notify", `{"to": 1, "text": "x"}`))
 	require.Empty(t, check(t, "notify", `{"to": ["", "ada"], "text": "x"}`))
+}
+
+func TestManyNotificationsAtOnceDoNotWaitForOneAnother(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	people(b)
+	enrollments := make([]string, 8)
+	for i := range enrollments {
+		enrollments[i] = b.step(fmt.Sprintf("w%d", i), "ada", "notify", `{"to": ["manager", "team:support"], "text": "x"}`)
+	}
+	narrow, err := postgres.Open(t.Context(), postgres.Config{URL: b.url, Catalog: catalog(), MaxConns: 2})
+	require.NoError(t, err)
+	t.Cleanup(narrow.Close)
+	b.deps.DB = narrow
+	done := make(chan error, len(enrollments))
+	for _, id := range enrollments {
+		one := b.in(t)
+		go func() {
+			_, err := one.activity.ExecuteActivity("notify", workflows.StepInput{EnrollmentID: id, Step: "it", Visit: 1})
+			done <- err
+		}()
+	}
+	for range enrollments {
+		require.NoError(t, <-done)
+	}
+	require.Equal(t, 24, b.count(`select count(*) from notifications`))
+}
+
+func TestNobodyIsToldWhereTheUserIsAloneInTheTeam(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.user("solo", properties{"main_team": "island", "email": "solo@example.com"})
+
+	told := b.do("notify", b.step("w", "solo", "notify", `{"to": "team:island", "text": "x"}`))
+	mailed := b.do("send_email", b.step("v", "solo", "send_email", `{"to": "team:island", "subject": "x", "body": "x"}`))
+
+	require.Equal(t, "nobody else in the team", told.What)
+	require.Equal(t, "nobody else in the team", mailed.What)
+	require.Zero(t, b.count(`select count(*) from notifications`))
+	require.Empty(t, b.sent("email"))
+}
+
+func TestAttemptsOfAnEffectInsideAreCounted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	people(b)
+	id := b.step("w", "ada", "notify", `{"to": "zoe", "text": "x"}`)
+
+	b.fails("notify", id)
+	b.fails("notify", id)
+
+	v := b.visit(id, "it")
+	require.Equal(t, "notify", v.Kind)
+	require.Equal(t, 2, v.Attempts)
+	require.Equal(t, automation.StepFailed, v.Status)
 }

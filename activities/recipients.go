@@ -9,8 +9,16 @@ import (
 
 	"rollcall/automation"
 	"rollcall/connect"
-	"rollcall/postgres"
 )
+
+// directory is where users are looked up: *postgres.DB or, in a transaction, *postgres.Inside.
+type directory interface {
+	UsersByID(ctx context.Context, ids []string) ([]automation.User, error)
+	TeamMembers(ctx context.Context, team string) ([]automation.User, error)
+}
+
+// aloneInTeam is what was done where the enrolled user is the only member of the team.
+const aloneInTeam = "nobody else in the team"
 
 // recipients reads a list of recipients, each of them one of
 //
@@ -20,10 +28,10 @@ import (
 //	a team         team:support (its active members, without the enrolled user)
 //
 // and returns the users that are meant, and the texts that name no user as they are. Texts with
-// commas are several recipients. It returns a permanent error when a user is unknown or when nobody
-// is left.
-func recipients(ctx context.Context, db *postgres.DB, list []string, enrolled *automation.User) (users []automation.User, others []string, err error) {
-	seen := map[string]bool{}
+// commas are several recipients. It returns a permanent error when a user is unknown, when a team has
+// no members, or when nobody was named; and nobody where the enrolled user is alone in the team.
+func recipients(ctx context.Context, db directory, list []string, enrolled *automation.User) (users []automation.User, others []string, err error) {
+	seen, alone := map[string]bool{}, false
 	for _, entry := range list {
 		for _, r := range strings.Split(entry, ",") {
 			r = strings.TrimSpace(r)
@@ -37,6 +45,7 @@ func recipients(ctx context.Context, db *postgres.DB, list []string, enrolled *a
 			if found == nil {
 				others = append(others, r)
 			}
+			alone = alone || found != nil && len(found) == 0
 			for _, u := range found {
 				if !seen[u.ID] {
 					seen[u.ID] = true
@@ -45,15 +54,18 @@ func recipients(ctx context.Context, db *postgres.DB, list []string, enrolled *a
 			}
 		}
 	}
-	if len(users)+len(others) == 0 {
+	if len(users)+len(others) == 0 && !alone {
 		return nil, nil, connect.Permanent(fmt.Errorf("there is nobody to send to (%s)", strings.Join(list, ", ")))
 	}
 	return users, others, nil
 }
 
-func recipient(ctx context.Context, db *postgres.DB, r string, enrolled *automation.User) ([]automation.User, error) {
+func recipient(ctx context.Context, db directory, r string, enrolled *automation.User) ([]automation.User, error) {
 	if team, ok := strings.CutPrefix(r, "team:"); ok {
 		members, err := db.TeamMembers(ctx, team)
+		if err == nil && len(members) == 0 {
+			err = connect.Permanent(fmt.Errorf("team %q has no active members to send to", team))
+		}
 		return append([]automation.User{}, slices.DeleteFunc(members, func(u automation.User) bool { return u.ID == enrolled.ID })...), err
 	}
 	id, named := strings.CutPrefix(r, "user:")
@@ -77,7 +89,7 @@ func recipient(ctx context.Context, db *postgres.DB, r string, enrolled *automat
 }
 
 // addresses turns recipients into mail addresses.
-func addresses(ctx context.Context, db *postgres.DB, list []string, enrolled *automation.User) ([]string, error) {
+func addresses(ctx context.Context, db directory, list []string, enrolled *automation.User) ([]string, error) {
 	users, found, err := recipients(ctx, db, list, enrolled)
 	if err != nil {
 		return nil, err

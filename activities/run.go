@@ -51,22 +51,28 @@ func notAdmitted(err error) bool {
 	return outcome != ""
 }
 
-// record writes down what an action came to. It does so even when the attempt's time is over,
-// because the effect may have happened.
-func (s *Set) record(ctx context.Context, ref postgres.VisitRef, kind string, out Output, failed error, last bool) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+// lasting is a context to write a record in: it outlives the attempt's own time, because the effect
+// may have happened.
+func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+}
+
+// finish writes down what an action did.
+func (s *Set) finish(ctx context.Context, ref postgres.VisitRef, out Output, last bool) error {
+	ctx, cancel := lasting(ctx)
 	defer cancel()
-	if failed != nil {
-		text := cut(failed.Error())
-		if err := s.DB.FailVisit(ctx, ref, text, !permanent(failed)); err != nil {
-			return errors.Join(failed, err)
-		}
-		return failed
-	}
 	if err := s.DB.FinishVisit(ctx, ref, cut(out.What), out.Values, last); err != nil {
 		return fmt.Errorf("record %s: %w", ref.Step, err)
 	}
 	return nil
+}
+
+// fail writes down why an attempt failed, and returns that.
+func (s *Set) fail(ctx context.Context, ref postgres.VisitRef, f postgres.Failure, failed error) error {
+	ctx, cancel := lasting(ctx)
+	defer cancel()
+	f.Text, f.Retry = cut(failed.Error()), !permanent(failed)
+	return errors.Join(failed, s.DB.FailVisit(ctx, ref, f))
 }
 
 // permanent reports whether trying an action again cannot help.

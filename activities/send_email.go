@@ -3,7 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
-	"strings"
+	"fmt"
 	"time"
 
 	"rollcall/connect"
@@ -58,6 +58,9 @@ func (a *SendEmail) Do(ctx context.Context, c Call[SendEmailParams]) (Output, er
 	if err != nil {
 		return Output{}, err
 	}
+	if len(to) == 0 {
+		return Output{What: aloneInTeam}, nil
+	}
 	var cc []string
 	if len(c.Params.Cc) > 0 {
 		if cc, err = addresses(ctx, a.db, c.Params.Cc, &c.User); err != nil {
@@ -70,5 +73,6 @@ func (a *SendEmail) Do(ctx context.Context, c Call[SendEmailParams]) (Output, er
 	if err != nil {
 		return Output{}, err
 	}
-	return Output{What: "mailed " + strings.Join(append(to, cc...), ", "), Values: map[string]any{"recipients": len(to) + len(cc)}}, nil
+	n := len(to) + len(cc) // the addresses themselves stay out of the timeline
+	return Output{What: fmt.Sprintf("mailed %d recipient(s)", n), Values: map[string]any{"recipients": n}}, nil
 }

@@ -31,7 +31,7 @@ func TestSendEmailSendsOneMail(t *testing.T) {
 	require.Equal(t, "<p>Hello Ada</p>", mail.HTML)
 	require.Equal(t, automation.EffectKey(enrollment, "it", 1)+"@example.com", mail.MessageID)
 	require.Equal(t, automation.EffectKey(enrollment, "it", 1), mail.Headers["x-rollcall-key"])
-	require.Equal(t, "mailed ada@example.com, audit@example.com, bob@example.com", v.What)
+	require.Equal(t, "mailed 3 recipient(s)", v.What)
 	require.Equal(t, map[string]any{"recipients": 3.0}, v.Output)
 }
 
@@ -68,7 +68,7 @@ func TestSendEmailFailsForGoodWhereNobodyCanBeReached(t *testing.T) {
 		{"an unknown user", `"user:zoe"`, `there is no user "zoe" to send to`},
 		{"a name that is no address", `"zoe"`, "address must hold one @"},
 		{"a user without an address", `"finn"`, `user "finn" has no email address`},
-		{"a team without members", `"team:nobody"`, "there is nobody to send to"},
+		{"a team without members", `"team:nobody"`, `team "nobody" has no active members to send to`},
 		{"an address with a name", `"Cleo <cleo@example.com>"`, "address has no valid"},
 		{"an address with a line break", `"cleo@example.com\r\nBcc: mallory@example.com"`, "address"},
 	} {

@@ -57,7 +57,7 @@ func TestSendSlackFailsForGoodWhereItIsNotOneRecipient(t *testing.T) {
 	for name, tt := range map[string]struct{ to, message string }{
 		"team":    {"team:support", "a message goes to one channel or person, not 2"},
 		"two":     {"#people, #it", "a message goes to one channel or person, not 2"},
-		"nobody":  {"team:nobody", "there is nobody to send to"},
+		"nobody":  {"team:nobody", `team "nobody" has no active members to send to`},
 		"unknown": {"user:zoe", `there is no user "zoe" to send to`},
 		"silent":  {"finn", `user "finn" has no email address to be found by in slack`},
 	} {

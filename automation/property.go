@@ -97,14 +97,14 @@ func (p Property) Check(v any) (normal any, problem string) {
 			if _, err := time.Parse(time.DateOnly, s); err == nil {
 				return s, ""
 			}
-			return nil, "a date has the form 2027-01-04"
+			return nil, "must be a date such as 2027-01-04"
 		}
 	case filter.Datetime:
 		if s, ok := v.(string); ok {
 			if at, err := time.Parse(time.RFC3339, s); err == nil && at.UTC().Year() >= 1 && at.UTC().Year() <= 9999 {
 				return at.UTC().Format(time.RFC3339Nano), ""
 			}
-			return nil, "a datetime has the form 2027-01-04T09:00:00Z, with a zone"
+			return nil, "must be an instant with a zone, such as 2027-01-04T09:00:00Z"
 		}
 	case filter.MultiEnum, filter.Users:
 		if items, ok := v.([]any); ok {

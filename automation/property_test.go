@@ -58,7 +58,7 @@ func TestCheckBringsValuesToNormalForm(t *testing.T) {
 func TestCheckRefusesValues(t *testing.T) {
 	t.Parallel()
 	const list, items, plain = "must be a list of texts", "the items must be texts that are not empty", "must be one plain address such as ada@example.com"
-	const date, datetime = "a date has the form 2027-01-04", "a datetime has the form 2027-01-04T09:00:00Z, with a zone"
+	const date, datetime = "must be a date such as 2027-01-04", "must be an instant with a zone, such as 2027-01-04T09:00:00Z"
 	email := automation.Property{Name: "email", Type: filter.String}
 	for _, tt := range []struct {
 		name     string

@@ -141,20 +141,28 @@ func (db *DB) queueFinish(batch *pgx.Batch, ref VisitRef, what string, output ma
 		ref.EnrollmentID, ref.Step, ref.Visit, what, objectOrNull(output), db.clock())
 }
 
-// FailVisit records that an attempt of a step failed: for good, or, where retry is set, until the
-// next attempt. Where no attempt was recorded, it is an attempt of an effect that was rolled back.
-func (db *DB) FailVisit(ctx context.Context, ref VisitRef, failure string, retry bool) error {
+// Failure is an attempt of a step that failed.
+type Failure struct {
+	Kind       string
+	Text       string
+	Retry      bool // it will be tried again
+	RolledBack bool // the record of the attempt was rolled back with its effect
+}
+
+// FailVisit records a failed attempt of a step.
+func (db *DB) FailVisit(ctx context.Context, ref VisitRef, f Failure) error {
 	status, now := automation.StepFailed, db.clock()
 	finished := &now
-	if retry {
+	if f.Retry {
 		status, finished = automation.StepRunning, nil
 	}
 	_, err := db.pool.Exec(ctx, `
 		insert into visits as v (enrollment_id, step, visit, kind, status, error, started_at, finished_at)
-		select id, $2, $3, '', $4, $5, $7, $6 from enrollments where id = $1
+		select id, $2, $3, $8, $4, $5, $7, $6 from enrollments where id = $1
 		on conflict (enrollment_id, step, visit) do update
-		set status = $4, error = $5, finished_at = $6 where v.status <> 'done'`,
-		ref.EnrollmentID, ref.Step, ref.Visit, string(status), failure, finished, now)
+		set status = $4, error = $5, finished_at = $6, attempts = v.attempts + case when $9 then 1 else 0 end
+		where v.status <> 'done'`,
+		ref.EnrollmentID, ref.Step, ref.Visit, string(status), f.Text, finished, now, f.Kind, f.RolledBack)
 	return translate(err)
 }
 
@@ -236,6 +244,21 @@ func (i *Inside) ChangeUser(ctx context.Context, compute func(u *automation.User
 		return nil, err
 	}
 	return i.in.change(ctx, user, merge(user, normal))
+}
+
+// TeamMembers is DB.TeamMembers in the transaction: a second connection could be the pool's last.
+func (i *Inside) TeamMembers(ctx context.Context, team string) ([]automation.User, error) {
+	return teamMembers(ctx, i.in, team)
+}
+
+// UsersByID is DB.UsersByID in the transaction.
+func (i *Inside) UsersByID(ctx context.Context, ids []string) ([]automation.User, error) {
+	return usersByID(ctx, i.in, ids)
+}
+
+// Published is DB.Published in the transaction.
+func (i *Inside) Published(ctx context.Context, definition string, number int) (*Published, error) {
+	return i.in.db.published(ctx, i.in, definition, number)
 }
 
 // Notify writes a notification. It returns ErrUnknownUser when the recipient does not exist.
