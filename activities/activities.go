@@ -153,39 +153,37 @@ type inside[P Params] interface {
 }
 
 // runner runs one visit of an action behind the gate.
-type runner func(ctx context.Context, ref postgres.VisitRef, last bool) error
+// It reports whether the enrollment completed with the step.
+type runner func(ctx context.Context, ref postgres.VisitRef, last bool) (completed bool, err error)
 
 func add[P Params](s *Set, a outside[P]) {
 	kind := enter[P](s)
-	s.byKind[kind] = func(ctx context.Context, ref postgres.VisitRef, last bool) error {
+	s.byKind[kind] = func(ctx context.Context, ref postgres.VisitRef, last bool) (completed bool, err error) {
 		gate, err := s.DB.BeginVisit(ctx, ref, kind)
-		if err != nil {
-			return err
-		}
-		if gate.Done {
-			return nil
+		if err != nil || gate.Done {
+			return false, err
 		}
 		out, err := perform(ctx, s, s.DB, gate, ref, a.Do)
 		if err != nil {
-			return s.fail(ctx, ref, postgres.Failure{Kind: kind}, err)
+			return false, s.fail(ctx, ref, postgres.Failure{Kind: kind}, err)
 		}
-		return s.finish(ctx, ref, out, last)
+		return s.finish(ctx, gate, ref, out, last)
 	}
 }
 
 func addInside[P Params](s *Set, a inside[P]) {
 	kind := enter[P](s)
-	s.byKind[kind] = func(ctx context.Context, ref postgres.VisitRef, last bool) error {
-		err := s.DB.VisitInside(ctx, ref, kind, last, func(tx *postgres.Inside) (string, map[string]any, error) {
+	s.byKind[kind] = func(ctx context.Context, ref postgres.VisitRef, last bool) (completed bool, err error) {
+		err = s.DB.VisitInside(ctx, ref, kind, last, func(tx *postgres.Inside) (string, map[string]any, error) {
 			out, err := perform(ctx, s, tx, tx.Gate, ref, func(ctx context.Context, c Call[P]) (Output, error) {
 				return a.DoInside(ctx, tx, c)
 			})
 			return out.What, out.Values, err
 		})
 		if err != nil && !notAdmitted(err) {
-			return s.fail(ctx, ref, postgres.Failure{Kind: kind, RolledBack: true}, err)
+			err = s.fail(ctx, ref, postgres.Failure{Kind: kind, RolledBack: true}, err)
 		}
-		return err
+		return last && err == nil, err
 	}
 }
 

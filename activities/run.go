@@ -20,7 +20,7 @@ const maxText = 4 << 10
 
 // act runs an action and says to the workflow what came of it.
 func (s *Set) act(ctx context.Context, kind string, run runner, in workflows.StepInput) (workflows.ActionResult, error) {
-	err := run(ctx, postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit}, in.Last)
+	completed, err := run(ctx, postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit}, in.Last)
 	outcome, err := judged(err)
 	if err != nil {
 		s.Metrics.failed(kind)
@@ -29,7 +29,7 @@ func (s *Set) act(ctx context.Context, kind string, run runner, in workflows.Ste
 	if outcome == workflows.Done {
 		s.Metrics.done(kind)
 	}
-	return workflows.ActionResult{Outcome: outcome, Completed: in.Last && outcome == workflows.Done}, nil
+	return workflows.ActionResult{Outcome: outcome, Completed: completed}, nil
 }
 
 // judged takes the answers of the gate out of an error.
@@ -58,13 +58,18 @@ func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // finish writes down what an action did.
-func (s *Set) finish(ctx context.Context, ref postgres.VisitRef, out Output, last bool) error {
+func (s *Set) finish(ctx context.Context, g *postgres.Gate, ref postgres.VisitRef, out Output, last bool) (completed bool, err error) {
 	ctx, cancel := lasting(ctx)
 	defer cancel()
-	if err := s.DB.FinishVisit(ctx, ref, cut(out.What), out.Values, last); err != nil {
-		return fmt.Errorf("record %s: %w", ref.Step, err)
+	version, err := s.DB.Published(ctx, g.Enrollment.Workflow, g.Enrollment.Version)
+	if err == nil {
+		done := postgres.Done{What: cut(out.What), Output: out.Values, Needed: version.UsesOutputs, Last: last}
+		completed, err = s.DB.FinishVisit(ctx, ref, done)
 	}
-	return nil
+	if err != nil {
+		err = fmt.Errorf("record %s: %w", ref.Step, err)
+	}
+	return completed, err
 }
 
 // fail writes down why an attempt failed, and returns that.
@@ -129,7 +134,7 @@ func (s *Set) takeBranch(ctx context.Context, in workflows.StepInput) (workflows
 }
 
 func (s *Set) finishEnrollment(ctx context.Context, in workflows.FinishInput) (workflows.EnrollmentResult, error) {
-	status, reason, err := s.DB.EndEnrollment(ctx, in.EnrollmentID, in.Status, cut(in.Reason))
+	status, reason, err := s.DB.EndEnrollment(ctx, postgres.End{ID: in.EnrollmentID, Status: in.Status, Reason: cut(in.Reason), Step: in.Step})
 	if errors.Is(err, automation.ErrNotFound) { // its ledger row is gone with its database
 		return workflows.EnrollmentResult{Status: automation.Unenrolled, Reason: "the enrollment is unknown"}, nil
 	}

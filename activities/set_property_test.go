@@ -176,7 +176,8 @@ func TestSetPropertyOfAPropertyThatIsGoneFailsForGood(t *testing.T) {
 	b.declare(property("mood", filter.String))
 	b.user("u_1", nil)
 	enrollment := b.step("w", "u_1", "set_property", `{"property": "mood", "value": "good"}`)
-	require.NoError(t, b.db.DeleteProperty(t.Context(), "mood"))
+	require.ErrorIs(t, b.db.DeleteProperty(t.Context(), "mood"), automation.ErrInUse)
+	b.count(`with gone as (delete from properties where name = 'mood' returning 1) select count(*) from gone`) // behind our back
 
 	b.failsForGood("set_property", enrollment, `there is no property "mood"`)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rollcall/automation"
+	"rollcall/postgres"
 )
 
 func TestABadEnrollmentIsRefused(t *testing.T) {
@@ -50,7 +51,7 @@ func TestAnEndedEnrollmentCannotBeEnded(t *testing.T) {
 			t.Parallel()
 			s := start(t).seed()
 			id := s.enroll("waiting", "u_1")
-			_, _, err := s.db.EndEnrollment(t.Context(), id, end, "as the test wants")
+			_, _, err := s.db.EndEnrollment(t.Context(), postgres.End{ID: id, Status: end, Reason: "as the test wants"})
 			require.NoError(t, err)
 			before := s.stored()
 			s.do("POST", "/v1/enrollments/"+id+"/unenroll", "").wants(409, "already-finished")

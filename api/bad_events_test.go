@@ -57,7 +57,7 @@ func TestABatchOfEventsAnswersForEachItem(t *testing.T) {
 		{"id":"e_1","name":"login","user_id":"u_1"},
 		{"id":"e_2","name":"user.created","user_id":"u_1"},
 		{"id":"e_3","name":"login","user_id":"nobody"},
-		{"id":"e_1","name":"logout","user_id":"u_1"},
+		{"id":"e_1","name":"login","user_id":"u_1"},
 		{"id":"e_4","name":"login","user_id":"u_1","properties":`+big+`},
 		{"id":"e_5","name":"login","user_id":"u_1","occurred_at":"1970-01-01T00:00:00Z"},
 		{"id":"e_6","name":"login","user_id":"u_1","properties":{"from":"Oslo"}}

@@ -72,6 +72,7 @@ var table = []struct {
 	{automation.ErrNotActive, http.StatusConflict, "definition-not-active"},
 	{automation.ErrFinished, http.StatusConflict, "already-finished"},
 	{automation.ErrInUse, http.StatusConflict, "in-use"},
+	{automation.ErrEventIDTaken, http.StatusUnprocessableEntity, "event-id-taken"},
 	{automation.ErrUnknownUser, http.StatusUnprocessableEntity, "unknown-user"},
 	{automation.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 	{automation.ErrNotFound, http.StatusNotFound, "not-found"},

@@ -193,9 +193,11 @@ type publishOut struct{ Body *postgres.Publication }
 func (s *server) publishWorkflow(ctx context.Context, in *publishIn) (*publishOut, error) {
 	enroll := in.Body != nil && in.Body.Existing == "enroll"
 	p, err := s.DB.Publish(ctx, in.Name, enroll)
-	s.Pump.Wake()
-	s.Starter.Wake()
-	return &publishOut{p}, err
+	if err != nil {
+		return nil, err
+	}
+	s.Starter.Start(p.Orders)
+	return &publishOut{p}, nil
 }
 
 func (s *server) pauseWorkflow(ctx context.Context, in *WorkflowPath) (*WorkflowOut, error) {

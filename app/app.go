@@ -114,11 +114,11 @@ func (a *App) dial() (client.Client, error) {
 	return c, nil
 }
 
-func (a *App) newWorker() worker.Worker {
+func (a *App) newWorker(failed func(error)) worker.Worker {
 	w := worker.New(a.temporal, workflows.TaskQueue, worker.Options{
 		WorkerStopTimeout:        20 * time.Second,
 		DeadlockDetectionTimeout: 10 * time.Second,
-		OnFatalError:             func(err error) { a.log.Error("worker", "error", err) },
+		OnFatalError:             failed,
 	})
 	w.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: "Enrollment"})
 	a.actions.Register(w)
@@ -136,7 +136,7 @@ func (a *App) Addr() string { return a.listener.Addr().String() }
 // DB is the service's database.
 func (a *App) DB() *postgres.DB { return a.db }
 
-// Run serves until the context ends, then stops in order: no new requests, no new work, what runs
+// Run serves until the context ends. Then it takes no new requests and no new work, and what runs
 // finishes. It returns nil after an orderly stop.
 func (a *App) Run(ctx context.Context) error {
 	defer a.close()
@@ -165,14 +165,25 @@ func (a *App) Run(ctx context.Context) error {
 // takes; the rest of the service does not wait with it.
 func (a *App) work(ctx context.Context) {
 	for ctx.Err() == nil {
-		w := a.newWorker()
+		failed := make(chan error, 1)
+		w := a.newWorker(func(err error) {
+			select {
+			case failed <- err:
+			default:
+			}
+		})
 		err := w.Start()
 		if err == nil {
-			<-ctx.Done()
+			select {
+			case err = <-failed: // the SDK has stopped it; another one begins anew
+			case <-ctx.Done():
+			}
 			w.Stop()
+		}
+		if ctx.Err() != nil {
 			return
 		}
-		a.log.Warn("temporal does not take the worker yet", "error", err)
+		a.log.Warn("temporal does not take the worker", "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):

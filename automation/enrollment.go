@@ -68,7 +68,7 @@ const (
 type Visit struct {
 	Step       string         `json:"step"`
 	Visit      int            `json:"visit"` // counts how often the enrollment entered the step, from 1
-	Kind       string         `json:"kind"`  // the action's kind, "delay", "branch" or "exit"
+	Kind       string         `json:"kind"`  // the action's kind, "delay" or "branch"
 	Status     StepStatus     `json:"status"`
 	What       string         `json:"what,omitempty"` // what was done, in words
 	Attempts   int            `json:"attempts"`       // how often it was tried

@@ -33,6 +33,8 @@ var (
 	ErrFinished error = specific{"the enrollment has already ended", ErrConflict}
 	// ErrInUse is returned when a thing cannot be removed because another needs it.
 	ErrInUse error = specific{"in use", ErrConflict}
+	// ErrEventIDTaken is returned when an event has the id of another event.
+	ErrEventIDTaken error = specific{"an event of another user or name has this id", ErrInvalid}
 	// ErrUnknownUser is returned when a request names a user that does not exist.
 	ErrUnknownUser error = specific{"there is no such user", ErrInvalid}
 )

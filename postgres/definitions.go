@@ -79,6 +79,8 @@ type Publication struct {
 	Changed  bool   `json:"changed"`  // false when the draft is what was live already
 	Matching int    `json:"matching"` // users for whom a filter trigger holds now
 	Enrolled int    `json:"enrolled"` // of these, how many were enrolled
+
+	Orders []Order `json:"-"` // for Temporal
 }
 
 // Publish makes the draft of a definition the version that enrolls from now on. Running
@@ -194,6 +196,7 @@ func (db *DB) baseline(ctx context.Context, tx pgx.Tx, version *Published, p *Pu
 			return err
 		}
 		p.Enrolled += len(orders)
+		p.Orders = append(p.Orders, orders...)
 	}
 	return nil
 }
@@ -255,7 +258,11 @@ func (db *DB) resume(ctx context.Context, tx pgx.Tx, name string) error {
 // Archive ends a definition's life: it enrolls nobody any more. Running enrollments finish.
 func (db *DB) Archive(ctx context.Context, name string) (*automation.Definition, error) {
 	err := db.publication(ctx, func(tx pgx.Tx, epoch int64) error {
-		if _, err := lockDefinition(ctx, tx, name); err != nil {
+		d, err := lockDefinition(ctx, tx, name)
+		if err == nil && d.Status == automation.Draft {
+			err = automation.ErrNotActive
+		}
+		if err != nil {
 			return err
 		}
 		if err := db.resume(ctx, tx, name); err != nil { // what was held may finish too
@@ -264,7 +271,7 @@ func (db *DB) Archive(ctx context.Context, name string) (*automation.Definition,
 		if _, err := tx.Exec(ctx, `update versions set live_until = $2 where definition = $1 and live_until is null`, name, epoch); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `update definitions set status = 'archived', live_version = 0, updated_at = $2 where name = $1`, name, db.clock())
+		_, err = tx.Exec(ctx, `update definitions set status = 'archived', live_version = 0, updated_at = $2 where name = $1`, name, db.clock())
 		return err
 	})
 	if err != nil {
@@ -319,7 +326,7 @@ func (db *DB) Counts(ctx context.Context, definition string) (map[automation.Enr
 	return counts, err
 }
 
-// liveVersion returns the version of a definition that enrolls now and whether it is paused.
+// liveVersion returns the version of a definition that enrolls now.
 // It returns ErrNotActive where none does, ErrNotFound where there is no such definition.
 func (db *DB) liveVersion(ctx context.Context, tx pgx.Tx, name string) (*Published, error) {
 	d, err := one[automation.Definition](ctx, tx, `select `+definitionColumns+` from definitions where name = $1 for share`, name)

@@ -124,21 +124,26 @@ func readLedger(ctx context.Context, tx pgx.Tx, matches []Match) (map[pastKey]pa
 }
 
 // queueEnrollment inserts an enrollment and its decision. The unique indexes are the last word:
-// where a request enrolled the user meanwhile, the decision becomes a refusal.
+// where a request enrolled the user meanwhile, the decision becomes a refusal. So it does where the
+// user was deleted meanwhile, unless it is that which enrolls.
 func queueEnrollment(batch *pgx.Batch, m *Match, o Order, now time.Time) *pgx.QueuedQuery {
 	return batch.Queue(`
-		with enrolled as (
+		with known as (
+			select id from users where id = $4 for key share
+		), enrolled as (
 			insert into enrollments (id, definition, version, user_id, ordinal, status, trigger, event, depth, created_at)
-			values ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9)
+			select $1, $2, $3, $4, $5, 'pending', $6, $7::jsonb, $8, $9 where $11 or exists (select from known)
 			on conflict do nothing returning id
 		)
 		insert into decisions (definition, version, user_id, at, trigger, outcome, reason, enrollment_id)
 		select $2, $3, $4, $9, $10,
 			case when exists (select from enrolled) then 'enrolled' else 'refused' end,
-			case when exists (select from enrolled) then '' else 'already enrolled' end,
+			case when exists (select from enrolled) then ''
+				when $11 or exists (select from known) then 'already enrolled' else 'the user was deleted' end,
 			(select id from enrolled)
 		returning outcome = 'enrolled'`,
-		o.ID, o.Definition, o.Version, o.UserID, o.Ordinal, m.kind(), m.Event, m.Depth, now, m.Trigger)
+		o.ID, o.Definition, o.Version, o.UserID, o.Ordinal, m.kind(), m.Event, m.Depth, now, m.Trigger,
+		m.Event != nil && m.Event.Name == automation.EventUserDeleted)
 }
 
 // Enroll enrolls a user on request. It returns ErrNotFound for an unknown definition,

@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"rollcall/automation"
 )
@@ -85,7 +87,7 @@ func (db *DB) Unenroll(ctx context.Context, id, reason string) (e *automation.En
 			select step from visits where enrollment_id = $1 and status = 'running' order by started_at`, id); err != nil {
 			return err
 		}
-		return db.endEnrollment(ctx, tx, id, automation.Unenrolled, reason)
+		return db.endEnrollment(ctx, tx, End{ID: id, Status: automation.Unenrolled, Reason: reason})
 	})
 	if err != nil {
 		return nil, nil, err
@@ -94,47 +96,67 @@ func (db *DB) Unenroll(ctx context.Context, id, reason string) (e *automation.En
 	return e, running, err
 }
 
+// End is the end of an enrollment.
+type End struct {
+	ID     string
+	Status automation.EnrollmentStatus
+	Reason string
+	Step   string // where it failed; "" keeps the step that is recorded
+}
+
 // endEnrollment ends a live enrollment. Temporal is told of an unenrollment by a command.
-func (db *DB) endEnrollment(ctx context.Context, tx pgx.Tx, id string, status automation.EnrollmentStatus, reason string) error {
+func (db *DB) endEnrollment(ctx context.Context, tx pgx.Tx, e End) error {
 	batch := &pgx.Batch{}
-	db.queueEnd(batch, id, status, reason)
+	var ended bool
+	db.queueEnd(batch, e, &ended)
 	return tx.SendBatch(ctx, batch).Close()
 }
 
-func (db *DB) queueEnd(batch *pgx.Batch, id string, status automation.EnrollmentStatus, reason string) {
+// queueEnd ends an enrollment where it is live, and says whether it was.
+func (db *DB) queueEnd(batch *pgx.Batch, e End, ended *bool) {
 	now := db.clock()
 	batch.Queue(`
 		update enrollments set status = $2, reason = $3, ended_at = $4, waiting_until = null,
-			step = case $2 when 'failed' then step else '' end
-		where id = $1 and ended_at is null`, id, string(status), reason, now)
-	waits := `'stopped'`
-	if status == automation.Completed {
-		waits = `'done'` // a delay that was the last step
-	}
+			step = case when $2 <> 'failed' then '' when $5 = '' then step else $5 end
+		where id = $1 and ended_at is null`, e.ID, string(e.Status), e.Reason, now, e.Step,
+	).Exec(func(tag pgconn.CommandTag) error {
+		*ended = tag.RowsAffected() == 1
+		return nil
+	})
+	visits := map[automation.EnrollmentStatus]automation.StepStatus{
+		automation.Completed:  automation.StepDone, // a delay that was the last step
+		automation.Failed:     automation.StepFailed,
+		automation.Unenrolled: automation.StepStopped,
+	}[e.Status]
 	batch.Queue(`
-		update visits set status = `+waits+`, finished_at = $2
-		where enrollment_id = $1 and status in ('waiting', 'held')`, id, now)
-	if status == automation.Unenrolled {
-		batch.Queue(`insert into commands (enrollment_id, kind) values ($1, 'unenroll')`, id)
+		update visits set status = $3, finished_at = $2
+		where enrollment_id = $1 and status in ('waiting', 'held', 'running')`, e.ID, now, string(visits))
+	if e.Status == automation.Unenrolled {
+		batch.Queue(`insert into commands (enrollment_id, kind) values ($1, 'unenroll')`, e.ID)
 	}
 }
 
 // EndEnrollment records that an enrollment came to its end. Where it has ended already, that
-// stands; the status and reason in force are returned.
-func (db *DB) EndEnrollment(ctx context.Context, id string, status automation.EnrollmentStatus, reason string) (automation.EnrollmentStatus, string, error) {
+// stands; the status and reason in force are returned. Without a status it only reads them, and
+// returns ErrConflict where the enrollment is live.
+func (db *DB) EndEnrollment(ctx context.Context, e End) (automation.EnrollmentStatus, string, error) {
+	status, reason := e.Status, e.Reason
 	err := db.tx(ctx, func(tx pgx.Tx) error {
 		old, err := one[struct {
 			Status automation.EnrollmentStatus
 			Reason string
-		}](ctx, tx, `select status, reason from enrollments where id = $1 for update`, id)
-		if err != nil {
+		}](ctx, tx, `select status, reason from enrollments where id = $1 for update`, e.ID)
+		switch {
+		case err != nil:
 			return err
-		}
-		if !old.Status.Live() {
+		case !old.Status.Live():
 			status, reason = old.Status, old.Reason
 			return nil
+		case e.Status == "":
+			return fmt.Errorf("enrollment %s is live: %w", e.ID, automation.ErrConflict)
+		default:
+			return db.endEnrollment(ctx, tx, e)
 		}
-		return db.endEnrollment(ctx, tx, id, status, reason)
 	})
 	return status, reason, err
 }

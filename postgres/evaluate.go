@@ -67,19 +67,24 @@ func (db *DB) Evaluate(ctx context.Context, limit int, judge Judge) (Evaluation,
 			}
 		}
 		if done.Orders, err = db.enroll(ctx, tx, e.matches, now); err != nil {
-			if len(items) == 1 {
-				return &ItemError{items[0].ID, err}
-			}
-			return err
+			return blame(items, err)
 		}
 		ids := make([]int64, len(items))
 		for i := range items {
 			ids[i] = items[i].ID
 		}
 		e.batch.Queue(`delete from work_items where id = any($1)`, ids)
-		return tx.SendBatch(ctx, e.batch).Close()
+		return blame(items, tx.SendBatch(ctx, e.batch).Close())
 	})
 	return done, err
+}
+
+// blame makes an error that of an item where there is only one.
+func blame(items []claimedItem, err error) error {
+	if err == nil || len(items) > 1 || isRetryable(err) {
+		return err
+	}
+	return &ItemError{items[0].ID, err}
 }
 
 type evaluation struct {

@@ -77,15 +77,19 @@ func queueEvent(batch *pgx.Batch, e *automation.Event, live *LiveSet, now time.T
 			select u.id, p.epoch, u.properties, '{}', $7 from u, e, publication p
 			where $8 or p.epoch <> $9
 		)
-		select exists (select from u), exists (select from e)`,
+		select exists (select from u), exists (select from e),
+			coalesce((select user_id = $2 and name = $3 from events where id = $1), true)`,
 		e.ID, e.UserID, e.Name, e.OccurredAt, now, e.Properties, []automation.Event{*e},
 		live.concerned(nil, []automation.Event{*e}), live.Epoch,
 	).QueryRow(func(row pgx.Row) error {
-		var known, stored bool
-		err := row.Scan(&known, &stored)
+		var known, stored, same bool
+		err := row.Scan(&known, &stored, &same)
 		r.Duplicate, r.Err = known && !stored, nil
 		if !known {
 			r.Err = fmt.Errorf("%q: %w", e.UserID, automation.ErrUnknownUser)
+		}
+		if r.Duplicate && !same {
+			r.Duplicate, r.Err = false, automation.ErrEventIDTaken
 		}
 		return err
 	})

@@ -134,7 +134,7 @@ func translateCode(pgErr *pgconn.PgError, err error) error {
 		return automation.ErrAlreadyEnrolled
 	case strings.HasPrefix(pgErr.Code, "08"), strings.HasPrefix(pgErr.Code, "53"), strings.HasPrefix(pgErr.Code, "57P"), pgErr.Code == "25006":
 		return fmt.Errorf("database: %w (%s)", automation.ErrUnavailable, pgErr.Code)
-	case pgErr.Code == "55P03", pgErr.Code == "57014":
+	case pgErr.Code == "55P03", pgErr.Code == "57014", isRetryable(pgErr):
 		return fmt.Errorf("database is busy: %w (%s)", automation.ErrUnavailable, pgErr.Code)
 	}
 	return err

@@ -2,9 +2,8 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -48,8 +47,9 @@ func propertiesOf(ctx context.Context, q querier) (automation.Properties, error)
 	return schema, nil
 }
 
-// PutProperty declares a property or changes its label, group and options. A built-in property
-// keeps its type; the type of one that has values, or that a version uses, cannot change.
+// PutProperty declares a property or changes its label, group and options. It returns ErrInUse for
+// another type of a property that is built in or that users have values of, and for any change with
+// which a version in use would not be valid any more.
 func (db *DB) PutProperty(ctx context.Context, p automation.Property) (created bool, err error) {
 	if err := automation.Invalid("the property", p.Validate()); err != nil {
 		return false, err
@@ -57,20 +57,30 @@ func (db *DB) PutProperty(ctx context.Context, p automation.Property) (created b
 	if p.Options == nil {
 		p.Options = []string{}
 	}
+	// A label concerns nobody who writes or evaluates.
+	tag, err := db.pool.Exec(ctx, `
+		update properties set label = $2, "group" = $3 where name = $1 and type = $4 and options = $5`,
+		p.Name, p.Label, p.Group, p.Type, p.Options)
+	if err != nil || tag.RowsAffected() == 1 {
+		return false, translate(err)
+	}
 	err = db.publication(ctx, func(tx pgx.Tx, _ int64) error {
-		old, err := one[automation.Property](ctx, tx, `
-			select name, label, type, options, "group", built_in from properties where name = $1 for update`, p.Name)
-		created = errors.Is(err, automation.ErrNotFound)
-		if err != nil && !created {
+		schema, err := propertiesOf(ctx, tx)
+		if err != nil {
 			return err
 		}
-		if !created && old.Type != p.Type {
-			if old.BuiltIn {
-				return fmt.Errorf("%s is built in, its type is %s: %w", p.Name, old.Type, automation.ErrInUse)
-			}
-			if err := propertyUnused(ctx, tx, p.Name); err != nil {
+		old, exists := schema[p.Name]
+		created = !exists
+		if exists && old.Type != p.Type {
+			if err := valueless(ctx, tx, old); err != nil {
 				return err
 			}
+			delete(schema, p.Name) // whatever speaks of it means the old type
+		} else {
+			schema[p.Name] = p
+		}
+		if err := db.versionsStayValid(ctx, tx, schema); err != nil {
+			return err
 		}
 		_, err = tx.Exec(ctx, `
 			insert into properties (name, label, type, options, "group") values ($1, $2, $3, $4, $5)
@@ -82,18 +92,23 @@ func (db *DB) PutProperty(ctx context.Context, p automation.Property) (created b
 	return created, err
 }
 
-// DeleteProperty removes a custom property that no user has a value of and no version uses.
+// DeleteProperty removes a property. It returns ErrNotFound, or ErrInUse for one that is built in,
+// that users have values of, or that a version in use needs.
 func (db *DB) DeleteProperty(ctx context.Context, name string) error {
 	return db.publication(ctx, func(tx pgx.Tx, _ int64) error {
-		old, err := one[automation.Property](ctx, tx, `
-			select name, label, type, options, "group", built_in from properties where name = $1 for update`, name)
+		schema, err := propertiesOf(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if old.BuiltIn {
-			return fmt.Errorf("%s is built in: %w", name, automation.ErrInUse)
+		old, exists := schema[name]
+		if !exists {
+			return automation.ErrNotFound
 		}
-		if err := propertyUnused(ctx, tx, name); err != nil {
+		if err := valueless(ctx, tx, old); err != nil {
+			return err
+		}
+		delete(schema, name)
+		if err := db.versionsStayValid(ctx, tx, schema); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `delete from properties where name = $1`, name)
@@ -101,36 +116,40 @@ func (db *DB) DeleteProperty(ctx context.Context, name string) error {
 	})
 }
 
-// propertyUnused returns ErrInUse, saying by what, when users have values of a property or live
-// versions speak of it.
-func propertyUnused(ctx context.Context, tx pgx.Tx, name string) error {
+// valueless returns ErrInUse where a property is built in or users have values of it.
+func valueless(ctx context.Context, tx pgx.Tx, p automation.Property) error {
+	if p.BuiltIn {
+		return fmt.Errorf("%s is built in, its type is %s: %w", p.Name, p.Type, automation.ErrInUse)
+	}
 	var users int
-	if err := tx.QueryRow(ctx, `select count(*) from users where properties ? $1`, name).Scan(&users); err != nil {
+	if err := tx.QueryRow(ctx, `select count(*) from users where properties ? $1`, p.Name).Scan(&users); err != nil {
 		return err
 	}
 	if users > 0 {
-		return fmt.Errorf("%d users have a value of %s: %w", users, name, automation.ErrInUse)
-	}
-	versions, err := versionsInUse(ctx, tx)
-	if err != nil {
-		return err
-	}
-	for _, v := range versions {
-		if slices.Contains(v.properties(), name) {
-			return fmt.Errorf("version %d of workflow %s uses %s: %w", v.Number, v.Definition, name, automation.ErrInUse)
-		}
+		return fmt.Errorf("%d users have a value of %s: %w", users, p.Name, automation.ErrInUse)
 	}
 	return nil
 }
 
-func (v versionInUse) properties() []string {
-	d, err := automation.ParseDocument(v.Document)
+// versionsStayValid returns ErrInUse, naming each version in use that would not be valid with a
+// schema, and where.
+func (db *DB) versionsStayValid(ctx context.Context, tx pgx.Tx, schema automation.Properties) error {
+	versions, err := versionsInUse(ctx, tx)
 	if err != nil {
-		return nil
+		return err
 	}
-	var names []string
-	for _, f := range d.Filters() {
-		names = append(names, f.Properties()...)
+	var broken []string
+	for _, v := range versions {
+		d, err := automation.ParseDocument(v.Document)
+		if err != nil {
+			return fmt.Errorf("version %d of %s: %w", v.Number, v.Definition, err)
+		}
+		if problems := d.Validate(db.catalog, schema); len(problems) > 0 {
+			broken = append(broken, fmt.Sprintf("version %d of workflow %s at %s", v.Number, v.Definition, problems[0].Pointer))
+		}
 	}
-	return names
+	if len(broken) > 0 {
+		return fmt.Errorf("needed by %s: %w", strings.Join(broken, ", "), automation.ErrInUse)
+	}
+	return nil
 }

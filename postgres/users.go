@@ -77,16 +77,15 @@ func (db *DB) writeUser(ctx context.Context, id string, properties map[string]an
 		problems.Add("/id", "invalid-user-id", "%s", problem)
 		return nil, false, automation.Invalid("the user", problems)
 	}
-	schema, err := db.Properties(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	normal, problems := schema.CheckProperties(properties)
-	if err := automation.Invalid("the user", atProperties(problems)); err != nil {
-		return nil, false, err
-	}
 	err = db.ingest(ctx, source, func(in *ingest) error {
-		var err error
+		schema, err := in.schema(ctx)
+		if err != nil {
+			return err
+		}
+		normal, problems := schema.CheckProperties(properties)
+		if err := automation.Invalid("the user", atProperties(problems)); err != nil {
+			return err
+		}
 		user, err = in.lockUser(ctx, id)
 		if errors.Is(err, automation.ErrNotFound) && create {
 			user, err = in.create(ctx, id, normal)
@@ -116,6 +115,11 @@ func atProperties(problems automation.Problems) automation.Problems {
 // if there is no such user.
 func (db *DB) DeleteUser(ctx context.Context, id, source string) error {
 	return db.ingest(ctx, source, func(in *ingest) error {
+		// What is being evaluated at this moment is waited for, before anything is locked: it may
+		// enroll the user, and it wants the user's row for that.
+		if _, err := in.Exec(ctx, `delete from work_items where user_id = $1`, id); err != nil {
+			return err
+		}
 		if _, err := in.lockUser(ctx, id); err != nil {
 			return err
 		}
@@ -126,12 +130,12 @@ func (db *DB) DeleteUser(ctx context.Context, id, source string) error {
 			return err
 		}
 		for _, e := range live {
-			if err := db.endEnrollment(ctx, in, e.ID, automation.Unenrolled, "the user was deleted"); err != nil {
+			if err := db.endEnrollment(ctx, in, End{ID: e.ID, Status: automation.Unenrolled, Reason: "the user was deleted"}); err != nil {
 				return err
 			}
 		}
 		for _, statement := range []string{
-			`update enrollments set event = null where user_id = $1`,
+			`update enrollments set event = null, reason = case status when 'failed' then '' else reason end where user_id = $1`,
 			`update visits set what = '', error = '', output = null
 			 where enrollment_id in (select id from enrollments where user_id = $1)`,
 			`delete from work_items where user_id = $1`,

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,7 +19,9 @@ type Published struct {
 	Document *automation.Document
 	Program  automation.Program
 	Outline  string // the steps in Markdown
-	Triggers []Trigger
+
+	UsesOutputs bool // a template may speak of what an earlier step gave
+	Triggers    []Trigger
 
 	arms map[string][]*filter.Filter // by branch step; nil for the else
 }
@@ -87,6 +90,7 @@ func prepare(document []byte, number int, catalog automation.Catalog, schema aut
 		arms: map[string][]*filter.Filter{},
 	}
 	p.Outline = p.Program.Outline()
+	p.UsesOutputs = bytes.Contains(document, []byte("steps.")) || bytes.Contains(document, []byte("steps["))
 	zone := d.Zone()
 	compile := func(t *filter.Tree, event bool) *filter.Filter {
 		if t == nil {
@@ -256,10 +260,12 @@ type versionInUse struct {
 	Document   json.RawMessage
 }
 
-// versionsInUse lists the versions that enroll or that live enrollments run on.
+// versionsInUse lists the versions that enroll, that items still wait to be asked of, or that live
+// enrollments run on.
 func versionsInUse(ctx context.Context, q querier) ([]versionInUse, error) {
 	return collect[versionInUse](ctx, q, `
 		select definition, number, document from versions v where live_until is null
+		or live_until > (select min(epoch) from work_items)
 		or exists (select 1 from enrollments e where e.definition = v.definition and e.version = v.number
 		           and e.status in ('held', 'pending', 'active'))
 		order by definition, number`)

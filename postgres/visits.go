@@ -47,8 +47,22 @@ func (db *DB) BeginVisit(ctx context.Context, ref VisitRef, kind string) (*Gate,
 	return g, translate(err)
 }
 
-// gate is one statement, so that it costs one round trip; commit is evaluated in it.
+// gate asks to be let in, and asks again where a pause ended between its refusal and the question why.
 func (db *DB) gate(ctx context.Context, q querier, ref VisitRef, kind, commit string) (*Gate, error) {
+	for {
+		g, err := db.enter(ctx, q, ref, kind, commit)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return g, err
+		}
+		if err := db.whyClosed(ctx, q, ref, kind); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// enter is one statement, so that it costs one round trip; commit is evaluated in it. It returns
+// pgx.ErrNoRows when the enrollment may not go on.
+func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit string) (*Gate, error) {
 	var g Gate
 	var status automation.StepStatus
 	var properties map[string]any
@@ -82,9 +96,6 @@ func (db *DB) gate(ctx context.Context, q querier, ref VisitRef, kind, commit st
 		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clock()).Scan(
 		&e.Workflow, &e.Version, &e.UserID, &e.Ordinal, &e.Trigger, &e.Event, &g.Depth, &e.CreatedAt, &g.WaitedFor,
 		&status, &g.Output, &g.Attempts, &properties, &nullTime{&g.User.CreatedAt}, &nullTime{&g.User.UpdatedAt}, &outputs, nil)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, db.whyClosed(ctx, q, ref, kind)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -95,10 +106,11 @@ func (db *DB) gate(ctx context.Context, q querier, ref VisitRef, kind, commit st
 	return &g, nil
 }
 
-// whyClosed tells an ended enrollment from a paused definition. A pause is recorded in the visit
-// under the definition's lock, so that the resumption is sure to find it.
+// whyClosed tells an ended enrollment from a paused definition; it returns nil when neither is so
+// any more. A pause is recorded in the visit under the definition's lock, so that the resumption is
+// sure to find it.
 func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind string) error {
-	var paused bool
+	var paused, live bool
 	err := q.QueryRow(ctx, `
 		with held as (
 			select e.id from enrollments e join definitions d on d.name = e.definition
@@ -108,37 +120,53 @@ func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind strin
 			select id, $2, $3, $4, 'held', 0, $5 from held
 			on conflict (enrollment_id, step, visit) do update set status = 'held' where v.status <> 'done'
 		)
-		select exists (select from held)`, ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clock()).Scan(&paused)
+		select exists (select from held), exists (select from enrollments where id = $1 and status in ('pending', 'active'))`,
+		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clock()).Scan(&paused, &live)
 	switch {
 	case err != nil:
 		return err
 	case paused:
 		return ErrPaused
+	case live:
+		return nil
 	default:
 		return automation.ErrFinished
 	}
 }
 
-// FinishVisit records that a step is done, what it did and what later steps can use. Where it is
-// the last step, the enrollment completes with it.
-func (db *DB) FinishVisit(ctx context.Context, ref VisitRef, what string, output map[string]any, last bool) error {
-	batch := &pgx.Batch{}
-	if !last {
-		db.queueFinish(batch, ref, what, output, relaxed)
-	} else {
-		db.queueFinish(batch, ref, what, output, `null`)
-		db.queueEnd(batch, ref.EnrollmentID, automation.Completed, "")
-	}
-	// Outside a transaction, a batch is one of its own.
-	return translate(db.pool.SendBatch(ctx, batch).Close())
+// Done is what a step did.
+type Done struct {
+	What   string         // in words
+	Output map[string]any // what later steps can use
+	Needed bool           // a later step uses outputs, so they must survive a crash
+	Last   bool           // the enrollment completes with the step
 }
 
-func (db *DB) queueFinish(batch *pgx.Batch, ref VisitRef, what string, output map[string]any, commit string) {
+// FinishVisit records that a step is done. It reports whether the enrollment completed with it:
+// one that was taken out meanwhile stays so.
+func (db *DB) FinishVisit(ctx context.Context, ref VisitRef, d Done) (completed bool, err error) {
+	batch := &pgx.Batch{}
+	commit := relaxed
+	if d.Last || d.Needed {
+		commit = `null`
+	}
+	db.queueFinish(batch, ref, d, commit, &completed)
+	// Outside a transaction, a batch is one of its own.
+	return completed, translate(db.pool.SendBatch(ctx, batch).Close())
+}
+
+// queueFinish writes nothing about a user who was deleted meanwhile into the timeline.
+func (db *DB) queueFinish(batch *pgx.Batch, ref VisitRef, d Done, commit string, completed *bool) {
 	batch.Queue(`
-		update visits set status = 'done', what = $4, output = $5, error = '', finished_at = $6
-		where enrollment_id = $1 and step = $2 and visit = $3 and status <> 'done'
+		update visits v set status = 'done', error = '', finished_at = $6,
+			what = case when u.id is null then '' else $4 end, output = case when u.id is null then null else $5::jsonb end
+		from enrollments e left join users u on u.id = e.user_id
+		where e.id = $1 and v.enrollment_id = $1 and v.step = $2 and v.visit = $3 and v.status <> 'done'
 		returning `+commit,
-		ref.EnrollmentID, ref.Step, ref.Visit, what, objectOrNull(output), db.clock())
+		ref.EnrollmentID, ref.Step, ref.Visit, d.What, objectOrNull(d.Output), db.clock())
+	if d.Last {
+		db.queueEnd(batch, End{ID: ref.EnrollmentID, Status: automation.Completed}, completed)
+	}
 }
 
 // Failure is an attempt of a step that failed.
@@ -158,9 +186,11 @@ func (db *DB) FailVisit(ctx context.Context, ref VisitRef, f Failure) error {
 	}
 	_, err := db.pool.Exec(ctx, `
 		insert into visits as v (enrollment_id, step, visit, kind, status, error, started_at, finished_at)
-		select id, $2, $3, $8, $4, $5, $7, $6 from enrollments where id = $1
+		select e.id, $2, $3, $8, $4, case when u.id is null then '' else $5 end, $7, $6
+		from enrollments e left join users u on u.id = e.user_id where e.id = $1
 		on conflict (enrollment_id, step, visit) do update
-		set status = $4, error = $5, finished_at = $6, attempts = v.attempts + case when $9 then 1 else 0 end
+		set status = excluded.status, error = excluded.error, finished_at = excluded.finished_at,
+			attempts = v.attempts + case when $9 then 1 else 0 end
 		where v.status <> 'done'`,
 		ref.EnrollmentID, ref.Step, ref.Visit, string(status), f.Text, finished, now, f.Kind, f.RolledBack)
 	return translate(err)
@@ -209,10 +239,8 @@ func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last b
 		if err != nil {
 			return err
 		}
-		db.queueFinish(&in.writes, ref, what, output, `null`)
-		if last {
-			db.queueEnd(&in.writes, ref.EnrollmentID, automation.Completed, "")
-		}
+		var completed bool // it is: the gate holds the enrollment's lock
+		db.queueFinish(&in.writes, ref, Done{What: what, Output: output, Last: last}, `null`, &completed)
 		return in.flush(ctx)
 	})
 	if paused && err == nil {
@@ -311,7 +339,8 @@ func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wa
 	var version int
 	err := db.pool.QueryRow(ctx, `
 		with moved as (
-			update enrollments set status = 'active', step = $2, waiting_until = $4, started_at = coalesce(started_at, $5)
+			update enrollments set status = 'active', step = $2, started_at = coalesce(started_at, $5),
+				waiting_until = coalesce((select until from visits where enrollment_id = $1 and step = $2 and visit = $3), $4)
 			where id = $1 and status in ('pending', 'active') returning id, definition, version, user_id
 		), waited as (
 			update visits v set status = 'done', finished_at = $5

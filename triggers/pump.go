@@ -69,9 +69,7 @@ func (p *Pump) pause(ctx context.Context) {
 func (p *Pump) Once(ctx context.Context) (items int, err error) {
 	done, err := p.db.Evaluate(ctx, batchSize, judge)
 	if err != nil && ctx.Err() == nil {
-		if done, err = p.oneByOne(ctx); err != nil {
-			return done.Items, err
-		}
+		done, err = p.oneByOne(ctx)
 	}
 	if done.Items > 0 {
 		p.metrics.evaluated(done)

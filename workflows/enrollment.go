@@ -69,6 +69,9 @@ func (e *enrollment) run(ctx workflow.Context) (EnrollmentResult, error) {
 		}
 		e.position.Step = next
 	}
+	if e.stopped != "" {
+		return e.finish(ctx, automation.Unenrolled, e.stopped)
+	}
 	return e.finish(ctx, automation.Completed, "")
 }
 
@@ -91,8 +94,10 @@ func (e *enrollment) visit(n *automation.Node) (next string, err error) {
 // fault turns the error of a step into the end of the enrollment.
 func (e *enrollment) fault(ctx workflow.Context, n *automation.Node, err error) (EnrollmentResult, error) {
 	switch {
-	case errors.Is(err, errEnded), e.stopped != "":
+	case e.stopped != "":
 		return e.finish(ctx, automation.Unenrolled, e.stopped)
+	case errors.Is(err, errEnded):
+		return e.finish(ctx, "", "") // how it ended, the database knows
 	case ctx.Err() != nil:
 		return e.finish(ctx, automation.Unenrolled, "canceled in Temporal")
 	default:
@@ -116,7 +121,7 @@ func (e *enrollment) finish(ctx workflow.Context, status automation.EnrollmentSt
 	result := EnrollmentResult{Status: status, Reason: reason}
 	if !e.completed {
 		free, _ := workflow.NewDisconnectedContext(ctx)
-		in := FinishInput{EnrollmentID: e.EnrollmentID, Status: status, Reason: reason}
+		in := FinishInput{EnrollmentID: e.EnrollmentID, Status: status, Reason: reason, Step: e.position.Step}
 		err := local(free, "record the end", FinishEnrollmentActivity, in, &result)
 		if err != nil {
 			return result, err

@@ -108,6 +108,7 @@ type BranchResult struct {
 // FinishInput asks to record the end of an enrollment.
 type FinishInput struct {
 	EnrollmentID string                      `json:"enrollment_id"`
-	Status       automation.EnrollmentStatus `json:"status"`
+	Status       automation.EnrollmentStatus `json:"status,omitempty"` // none: only read how it ended
 	Reason       string                      `json:"reason,omitempty"`
+	Step         string                      `json:"step,omitempty"` // where it stood
 }

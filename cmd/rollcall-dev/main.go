@@ -101,6 +101,9 @@ func run(ctx context.Context, stop func(), args []string, getenv func(string) st
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	if o.readyFile != "" {
+		_ = os.Remove(o.readyFile) // whoever waits for it must not read an old one
+	}
 	fmt.Fprintln(stdout, "Starting PostgreSQL and Temporal …")
 	stack, err := devstack.Start(ctx, devstack.Config{
 		Dir: filepath.Join(o.data, "postgres"), DatabaseURL: getenv("DATABASE_URL"), TemporalAddr: o.temporal, UIAddr: o.ui, Log: log,
