@@ -329,6 +329,16 @@ func (s *service) wantStep(definition, user, step string) automation.Enrollment 
 	return last
 }
 
+// exec runs a statement behind the service's back.
+func (s *service) exec(sql string) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.ctx, s.config.DatabaseURL)
+	require.NoError(s.t, err)
+	defer conn.Close(s.ctx)
+	_, err = conn.Exec(s.ctx, sql)
+	require.NoError(s.t, err)
+}
+
 // settled waits until every change and event is evaluated.
 func (s *service) settled() {
 	s.t.Helper()

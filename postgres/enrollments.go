@@ -171,6 +171,20 @@ func (db *DB) ToStart(ctx context.Context, limit int, lost, unbegun time.Duratio
 		order by created_at limit $1`, limit, now.Add(-lost), now.Add(-unbegun))
 }
 
+// ToCheck lists live enrollments that should have moved on since before, or whose wait should have
+// ended by then, and that Temporal was not asked about since before either. They count as asked.
+func (db *DB) ToCheck(ctx context.Context, limit int, age time.Duration) ([]Order, error) {
+	now := db.clock()
+	return collect[Order](ctx, db.pool, `
+		update enrollments set checked_at = $2 where id in (
+			select id from enrollments
+			where ended_at is null and status <> 'held' and coalesce(checked_at, created_at) < $3
+			and coalesce(waiting_until, started_at, handed_at, 'infinity') < $3
+			order by coalesce(checked_at, created_at) limit $1 for update skip locked
+		)
+		returning id::text, definition, version, user_id, ordinal`, limit, now, now.Add(-age))
+}
+
 // MarkHanded records which orders Temporal took. It matters for those whose first step has not
 // begun; rows that a first step is writing at this moment are left out.
 func (db *DB) MarkHanded(ctx context.Context, ids []string) error {

@@ -25,6 +25,7 @@ const (
 	// is handed over once more. That is harmless where Temporal has it still.
 	unbegunAfter = 2 * time.Minute
 	updateLimit  = 2 * time.Second        // for a worker to answer an unenrollment
+	checkAfter   = 10 * time.Minute       // when an enrollment that stands still is asked about in Temporal
 	markEvery    = 500 * time.Millisecond // by then the first steps of most have begun
 )
 
@@ -112,6 +113,7 @@ func (s *Starter) Run(ctx context.Context) {
 	group.Go(func() { s.markAll(ctx) })
 	group.Go(func() { s.tellAll(ctx) })
 	group.Go(func() { s.sweepAll(ctx) })
+	group.Go(func() { s.checkAll(ctx) })
 	group.Wait()
 }
 

@@ -124,6 +124,7 @@ create table enrollments (
   handed_at     timestamptz,       -- when Temporal last took the start; null: not yet
   started_at    timestamptz,       -- when the first step began
   ended_at      timestamptz,
+  checked_at    timestamptz,       -- when Temporal was last asked whether it has it
   foreign key (definition, version) references versions,
   constraint enrollments_ordinal unique (definition, user_id, ordinal),
   constraint enrollments_ended check ((ended_at is not null) = (status in ('completed', 'unenrolled', 'failed')))
@@ -133,6 +134,8 @@ create table enrollments (
 create unique index enrollments_one_live on enrollments (definition, user_id) where ended_at is null;
 create index enrollments_user on enrollments (user_id);
 create index enrollments_listed on enrollments (created_at desc, id desc);
+create index enrollments_live on enrollments (coalesce(checked_at, created_at)) where ended_at is null;
+create index enrollments_listed_of on enrollments (definition, status, created_at desc, id desc);
 create index enrollments_to_start on enrollments (created_at) where status = 'pending';
 
 -- One row per visit of a step: the timeline, the gate of every action and the record of its effect.
