@@ -131,7 +131,8 @@ type TriggerRef struct {
 	Trigger int
 }
 
-// live returns the versions that were live in an epoch. They never change, so they are kept.
+// live returns the versions that were live in an epoch. Neither they nor what they mean ever changes,
+// because no property changes under a version in use, so they are kept.
 func (db *DB) live(ctx context.Context, q querier, epoch int64) (*LiveSet, error) {
 	db.cache.Lock()
 	set := db.cache.live[epoch]

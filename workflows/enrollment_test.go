@@ -9,8 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"rollcall/automation"
 	"rollcall/workflows"
@@ -267,6 +269,23 @@ func TestEnrollmentThatEndedInTheDatabaseDoesNothingMore(t *testing.T) {
 
 	require.Equal(t, workflows.EnrollmentResult{Status: automation.Unenrolled, Reason: "on request"}, result)
 	require.Equal(t, []string{"hello"}, d.asked)
+}
+
+func TestEnrollmentContinuesAsNewWhenTheHistoryIsLong(t *testing.T) {
+	t.Parallel()
+	d := &doing{}
+	env := newEnvironment(t, d)
+	env.RegisterDelayedCallback(func() { env.SetContinueAsNewSuggested(true) }, time.Hour)
+
+	env.ExecuteWorkflow(workflows.Enrollment, program(t, welcome))
+
+	again, ok := errors.AsType[*workflow.ContinueAsNewError](env.GetWorkflowError())
+	require.True(t, ok)
+	var in workflows.EnrollmentInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
+	require.Equal(t, &workflows.Position{Step: "team", Visits: map[string]int{"hello": 1, "settle": 1}}, in.At)
+	require.Equal(t, []string{"hello", "settle"}, d.asked)
+	require.Empty(t, d.ended)
 }
 
 func TestEnrollmentGoesOnWhereItContinuedAsNew(t *testing.T) {

@@ -1,0 +1,137 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/automation"
+)
+
+// Gate is what a step may know once it is allowed to begin.
+type Gate struct {
+	Enrollment automation.Enrollment
+	Depth      int
+	User       automation.User           // as it is now; only the id is set when it was deleted
+	Outputs    map[string]map[string]any // of earlier steps, by step
+	Done       bool                      // the visit was completed before; Output is what it gave
+	Output     map[string]any
+	Attempts   int        // this attempt included
+	WaitedFor  *time.Time // the instant of the delay that this step follows, where it follows one
+}
+
+// ErrPaused is returned by the gate while the definition is paused.
+var ErrPaused = errors.New("the workflow is paused")
+
+// relaxed, evaluated in a statement, lets its transaction commit without waiting for the disk. What
+// a crash of PostgreSQL may take away then is the newest entries of a timeline; the effects outside
+// have their keys all the same, and every later commit makes the entries durable too.
+const relaxed = `set_config('synchronous_commit', 'off', true)`
+
+// BeginVisit is the gate before every effect outside: where the enrollment is live, it moves it to
+// the step and records the visit. It returns ErrFinished when the enrollment is not live and
+// ErrPaused when its definition is paused; then nothing may be done.
+func (db *DB) BeginVisit(ctx context.Context, ref VisitRef, kind string) (*Gate, error) {
+	g, err := db.gate(ctx, db.pool, ref, kind, relaxed)
+	return g, translate(err)
+}
+
+// gate asks to be let in, and asks again where a pause ended between its refusal and the question why.
+func (db *DB) gate(ctx context.Context, q querier, ref VisitRef, kind, commit string) (*Gate, error) {
+	for {
+		g, err := db.enter(ctx, q, ref, kind, commit)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return g, err
+		}
+		if err := db.whyClosed(ctx, q, ref, kind); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// enter is one statement, so that it costs one round trip; commit is evaluated in it. It returns
+// pgx.ErrNoRows when the enrollment may not go on.
+func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit string) (*Gate, error) {
+	var g Gate
+	var status automation.StepStatus
+	var properties map[string]any
+	var outputs map[string]map[string]any
+	e := &g.Enrollment
+	err := q.QueryRow(ctx, `
+		with before as materialized (
+			select e.id, e.waiting_until from enrollments e join definitions d on d.name = e.definition
+			where e.id = $1 and e.status in ('pending', 'active') and d.status <> 'paused'
+			for update of e
+		), moved as (
+			update enrollments e set status = 'active', step = $2, waiting_until = null, started_at = coalesce(e.started_at, $5)
+			from before b where e.id = b.id
+			returning e.*, b.waiting_until as waited_for
+		), waited as (
+			update visits v set status = 'done', finished_at = $5
+			from moved where v.enrollment_id = $1 and v.status = 'waiting'
+		), entered as (
+			insert into visits as v (enrollment_id, step, visit, kind, status, started_at)
+			select id, $2, $3, $4, 'running', $5 from moved
+			on conflict (enrollment_id, step, visit) do update
+			set status = case v.status when 'done' then 'done' else 'running' end,
+				attempts = v.attempts + case v.status when 'done' then 0 else 1 end
+			returning v.status, v.output, v.attempts
+		)
+		select m.definition, m.version, m.user_id, m.ordinal, m.trigger, m.event, m.depth, m.created_at, m.waited_for,
+			n.status, n.output, n.attempts, u.properties, u.created_at, u.updated_at,
+			(select jsonb_object_agg(step, output) from visits where enrollment_id = $1 and status = 'done' and output is not null),
+			`+commit+`
+		from moved m cross join entered n left join users u on u.id = m.user_id`,
+		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clock()).Scan(
+		&e.Workflow, &e.Version, &e.UserID, &e.Ordinal, &e.Trigger, &e.Event, &g.Depth, &e.CreatedAt, &g.WaitedFor,
+		&status, &g.Output, &g.Attempts, &properties, &nullTime{&g.User.CreatedAt}, &nullTime{&g.User.UpdatedAt}, &outputs, nil)
+	if err != nil {
+		return nil, err
+	}
+	e.ID, e.Status, e.Step = ref.EnrollmentID, automation.Active, ref.Step
+	e.TemporalWorkflowID = automation.TemporalWorkflowID(e.Workflow, e.UserID, e.Ordinal)
+	g.User.ID, g.User.Properties, g.Outputs = e.UserID, properties, outputs
+	g.Done = status == automation.StepDone
+	return &g, nil
+}
+
+// whyClosed tells an ended enrollment from a paused definition; it returns nil when neither is so
+// any more. A pause is recorded in the visit under the definition's lock, so that the resumption is
+// sure to find it.
+func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind string) error {
+	var paused, live bool
+	err := q.QueryRow(ctx, `
+		with held as (
+			select e.id from enrollments e join definitions d on d.name = e.definition
+			where e.id = $1 and e.status in ('pending', 'active') and d.status = 'paused' for share of d
+		), noted as (
+			insert into visits as v (enrollment_id, step, visit, kind, status, attempts, started_at)
+			select id, $2, $3, $4, 'held', 0, $5 from held
+			on conflict (enrollment_id, step, visit) do update set status = 'held' where v.status <> 'done'
+		)
+		select exists (select from held), exists (select from enrollments where id = $1 and status in ('pending', 'active'))`,
+		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clock()).Scan(&paused, &live)
+	switch {
+	case err != nil:
+		return err
+	case paused:
+		return ErrPaused
+	case live:
+		return nil
+	default:
+		return automation.ErrFinished
+	}
+}
+
+// nullTime scans a null as the zero time.
+type nullTime struct{ t *time.Time }
+
+// Scan implements sql.Scanner.
+func (n *nullTime) Scan(v any) error {
+	if t, ok := v.(time.Time); ok {
+		*n.t = t
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/automation"
+)
+
+// Inside is a transaction in which a step has its effect: it commits with the record of the
+// visit, so the effect happens exactly once.
+type Inside struct {
+	*Gate
+	in  *ingest
+	ref VisitRef
+}
+
+// VisitInside runs the effect of a step that is all in this database, behind the gate and in one
+// transaction with the record of the visit. Where the visit was completed before, do is not called.
+// Where it is the last step, the enrollment completes with it. Errors are those of BeginVisit and
+// of do.
+func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last bool,
+	do func(*Inside) (what string, output map[string]any, err error),
+) error {
+	var paused bool
+	err := db.tx(ctx, func(tx pgx.Tx) error {
+		in, err := db.joinEpoch(ctx, tx, "", 0)
+		if err != nil {
+			return err
+		}
+		g, err := db.gate(ctx, tx, ref, kind, `null`)
+		if err != nil {
+			if paused = errors.Is(err, ErrPaused); paused {
+				return nil // commits the note that the visit is held
+			}
+			return err
+		}
+		if g.Done {
+			return nil
+		}
+		in.source, in.depth = g.Enrollment.TemporalWorkflowID, g.Depth+1
+		what, output, err := do(&Inside{Gate: g, in: in, ref: ref})
+		if err != nil {
+			return err
+		}
+		var completed bool // it is: the gate holds the enrollment's lock
+		db.queueFinish(&in.writes, ref, Done{What: what, Output: output, Last: last}, `null`, &completed)
+		return in.flush(ctx)
+	})
+	if paused && err == nil {
+		err = ErrPaused
+	}
+	return err
+}
+
+// ChangeUser sets properties of the enrolled user; null clears one. It returns an *InvalidError
+// for values that the properties do not take, and the changes it made.
+func (i *Inside) ChangeUser(ctx context.Context, compute func(u *automation.User, schema automation.Properties) (map[string]any, error)) ([]automation.Change, error) {
+	schema, err := i.in.schema(ctx)
+	if err != nil {
+		return nil, err
+	}
+	user, err := i.in.lockUser(ctx, i.Enrollment.UserID)
+	if errors.Is(err, automation.ErrNotFound) {
+		return nil, automation.ErrUnknownUser
+	}
+	if err != nil {
+		return nil, err
+	}
+	values, err := compute(user, schema)
+	if err != nil {
+		return nil, err
+	}
+	normal, problems := schema.CheckProperties(values)
+	if err := automation.Invalid("the value", problems); err != nil {
+		return nil, err
+	}
+	return i.in.change(ctx, user, merge(user, normal))
+}
+
+// TeamMembers is DB.TeamMembers in the transaction: a second connection could be the pool's last.
+func (i *Inside) TeamMembers(ctx context.Context, team string) ([]automation.User, error) {
+	return teamMembers(ctx, i.in, team)
+}
+
+// UsersByID is DB.UsersByID in the transaction.
+func (i *Inside) UsersByID(ctx context.Context, ids []string) ([]automation.User, error) {
+	return usersByID(ctx, i.in, ids)
+}
+
+// Published is DB.Published in the transaction.
+func (i *Inside) Published(ctx context.Context, definition string, number int) (*Published, error) {
+	return i.in.db.published(ctx, i.in, definition, number)
+}
+
+// Notify writes a notification. It returns ErrUnknownUser when the recipient does not exist.
+func (i *Inside) Notify(ctx context.Context, key, userID, text string) error {
+	tag, err := i.in.Exec(ctx, `
+		insert into notifications (key, user_id, text, enrollment_id, created_at)
+		select $1, id, $3, $4, $5 from users where id = $2
+		on conflict (key) do update set text = excluded.text`, key, userID, text, i.ref.EnrollmentID, i.in.now)
+	if err == nil && tag.RowsAffected() == 0 {
+		return automation.ErrUnknownUser
+	}
+	return err
+}
