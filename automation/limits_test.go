@@ -38,6 +38,9 @@ func TestDocumentsHaveLimits(t *testing.T) {
 		{"steps in arms count", document(manual, `{"branch": [{"else": true, "steps": [`+repeated(500, log)+`]}]}`), automation.Problems{
 			{Pointer: "/steps", Code: "too-many-steps", Message: "a workflow has at most 500 steps, this one has 501"},
 		}},
+		{"steps whose titles come to too much", document(manual, repeated(400, `{"action": "log", "title": "`+strings.Repeat("x", 150)+`"}`)), automation.Problems{
+			{Pointer: "/steps", Code: "workflow-too-large", Message: "the steps with their ids and titles come to more than 64 KiB; shorten them or use fewer steps"},
+		}},
 		{"50 arms are taken", document(manual, branch(50)), nil},
 		{"51 arms are too many", document(manual, branch(51)), automation.Problems{
 			{Pointer: "/steps/0/branch", Code: "too-many-branches", Message: "a branch has at most 50 arms"},
@@ -115,4 +118,14 @@ func TestTriggersKnowTheirKind(t *testing.T) {
 	t.Parallel()
 	d := parse(t, document(`{"filter": {"property": "team", "op": "known"}}, {"event": "x"}, {"manual": true}`, `{"action": "log"}`))
 	require.Equal(t, "filter event manual", fmt.Sprint(d.Triggers[0].Kind(), " ", d.Triggers[1].Kind(), " ", d.Triggers[2].Kind()))
+}
+
+func TestOutlineOfALongWorkflowIsCutShort(t *testing.T) {
+	t.Parallel()
+	d, err := automation.ParseDocument([]byte(document(`{"manual": true}`, repeated(62, `{"action": "log"}`))))
+	require.NoError(t, err)
+	p := d.Compile(1, nil)
+	outline := p.Outline()
+	require.Equal(t, 61, strings.Count(outline, "\n"))
+	require.Contains(t, outline, "- **log_60** log\n- … and 2 more\n")
 }

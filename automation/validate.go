@@ -1,6 +1,7 @@
 package automation
 
 import (
+	"encoding/json"
 	"regexp"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ const (
 	MaxSteps    = 500
 	MaxArms     = 50
 	MaxTriggers = 50
+	MaxProgram  = 64 << 10 // bytes of the program that travels in the input of each enrollment
 	maxProblems = 100
 )
 
@@ -41,6 +43,9 @@ func (d *Document) Validate(catalog Catalog, properties Properties) Problems {
 	if v.count > MaxSteps {
 		v.Add("/steps", "too-many-steps", "a workflow has at most %d steps, this one has %d", MaxSteps, v.count)
 	}
+	if len(v.Problems) == 0 {
+		v.size(d)
+	}
 	return v.Problems[:min(len(v.Problems), maxProblems)]
 }
 
@@ -51,6 +56,14 @@ type validator struct {
 	zone       *time.Location
 	ids        map[string]string // step id → pointer of the step that has it
 	count      int
+}
+
+// size keeps the payloads of Temporal small.
+func (v *validator) size(d *Document) {
+	program, err := json.Marshal(d.Compile(0, v.catalog))
+	if err != nil || len(program) > MaxProgram {
+		v.Add("/steps", "workflow-too-large", "the steps with their ids and titles come to more than %d KiB; shorten them or use fewer steps", MaxProgram>>10)
+	}
 }
 
 func (v *validator) head(d *Document) {

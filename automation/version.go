@@ -73,10 +73,17 @@ func (d *Document) Compile(number int, catalog Catalog) Program {
 	return p
 }
 
-// Outline lists the steps in Markdown, for people who look at an enrollment.
+// outlined is how many steps an outline lists.
+const outlined = 60
+
+// Outline lists the steps in Markdown, the first sixty of them, for people who look at an enrollment.
 func (p *Program) Outline() string {
 	var s strings.Builder
-	for _, n := range p.Nodes {
+	for i, n := range p.Nodes {
+		if i == outlined {
+			fmt.Fprintf(&s, "- … and %d more\n", len(p.Nodes)-outlined)
+			break
+		}
 		what := string(n.Kind)
 		switch n.Kind {
 		case ActionStep:
