@@ -20,10 +20,13 @@ const clusterName = "active"
 // for work twenty times a second.
 func dynamicConfig() dynamicconfig.StaticClient {
 	return dynamicconfig.StaticClient{
-		dynamicconfig.WorkflowTimeSkippingEnabled.Key():   true,
-		dynamicconfig.TimerProcessorMaxTimeShift.Key():    10 * time.Millisecond,
-		dynamicconfig.TimerProcessorMaxPollRPS.Key():      2000,
-		dynamicconfig.TransferProcessorMaxPollRPS.Key():   2000,
+		dynamicconfig.WorkflowTimeSkippingEnabled.Key(): true,
+		dynamicconfig.TimerProcessorMaxTimeShift.Key():  10 * time.Millisecond,
+		dynamicconfig.TimerProcessorMaxPollRPS.Key():    2000,
+		dynamicconfig.TransferProcessorMaxPollRPS.Key(): 2000,
+		// Under a burst a task queue can miss that it has a backlog, and looks again only after this
+		// long: by default a minute.
+		dynamicconfig.MatchingUpdateAckInterval.Key():     2 * time.Second,
 		dynamicconfig.VisibilityProcessorMaxPollRPS.Key(): 2000,
 		// The default second delays continue-as-new, and makes a clock that skips time jump too far.
 		dynamicconfig.WorkflowIdReuseMinimalInterval.Key(): time.Duration(0),
