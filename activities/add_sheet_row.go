@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"rollcall/connect"
@@ -44,7 +46,7 @@ func (a *AddSheetRow) Do(ctx context.Context, c Call[AddSheetRowParams]) (Output
 		return Output{}, connect.Permanent(errors.New("google sheets is not configured"))
 	}
 	row := make([]sheets.Column, 0, len(c.Params.Values))
-	for _, name := range sortedNames(c.Params.Values) {
+	for _, name := range slices.Sorted(maps.Keys(c.Params.Values)) {
 		row = append(row, sheets.Column{Name: name, Value: c.Params.Values[name]})
 	}
 	cells, err := a.sheets.AppendRow(ctx, c.Params.Spreadsheet, c.Params.Sheet, row)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +59,7 @@ func (t *templates) check(v any, at string, properties automation.Properties, p 
 			t.check(item, strictjson.Index(at, i), properties, p)
 		}
 	case map[string]any:
-		for _, name := range sortedNames(v) {
+		for _, name := range slices.Sorted(maps.Keys(v)) {
 			t.check(v[name], strictjson.Field(at, name), properties, p)
 		}
 	}

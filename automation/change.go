@@ -2,6 +2,7 @@ package automation
 
 import (
 	"cmp"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -93,7 +94,7 @@ func meaningOf(c Change) string {
 func (ps Properties) CheckProperties(values map[string]any) (map[string]any, Problems) {
 	normal := make(map[string]any, len(values))
 	var problems Problems
-	for _, name := range sortedNames(values) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		p, known := ps[name]
 		switch {
 		case !known:
@@ -121,13 +122,4 @@ func valueCode(p Property, v any) string {
 		return "invalid-email"
 	}
 	return "wrong-type"
-}
-
-func sortedNames[V any](m map[string]V) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

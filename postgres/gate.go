@@ -16,10 +16,9 @@ type Gate struct {
 	Depth      int
 	User       automation.User           // as it is now; only the id is set when it was deleted
 	Outputs    map[string]map[string]any // of earlier steps, by step
-	Done       bool                      // the visit was completed before; Output is what it gave
-	Output     map[string]any
-	Attempts   int        // this attempt included
-	WaitedFor  *time.Time // the instant of the delay that this step follows, where it follows one
+	Done       bool                      // the visit was completed before
+	Attempts   int                       // this attempt included
+	WaitedFor  *time.Time                // the instant of the delay that this step follows, where it follows one
 }
 
 // ErrPaused is returned by the gate while the definition is paused.
@@ -77,16 +76,16 @@ func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit s
 			on conflict (enrollment_id, step, visit) do update
 			set status = case v.status when 'done' then 'done' else 'running' end,
 				attempts = v.attempts + case v.status when 'done' then 0 else 1 end
-			returning v.status, v.output, v.attempts
+			returning v.status, v.attempts
 		)
 		select m.definition, m.version, m.user_id, m.ordinal, m.trigger, m.event, m.depth, m.created_at, m.waited_for,
-			n.status, n.output, n.attempts, u.properties, u.created_at, u.updated_at,
+			n.status, n.attempts, u.properties, u.created_at, u.updated_at,
 			(select jsonb_object_agg(step, output) from visits where enrollment_id = $1 and status = 'done' and output is not null),
 			`+commit+`
 		from moved m cross join entered n left join users u on u.id = m.user_id`,
 		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clock()).Scan(
 		&e.Workflow, &e.Version, &e.UserID, &e.Ordinal, &e.Trigger, &e.Event, &g.Depth, &e.CreatedAt, &g.WaitedFor,
-		&status, &g.Output, &g.Attempts, &properties, &nullTime{&g.User.CreatedAt}, &nullTime{&g.User.UpdatedAt}, &outputs, nil)
+		&status, &g.Attempts, &properties, &nullTime{&g.User.CreatedAt}, &nullTime{&g.User.UpdatedAt}, &outputs, nil)
 	if err != nil {
 		return nil, err
 	}

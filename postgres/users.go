@@ -192,12 +192,6 @@ type changeRow struct {
 	Source   string
 }
 
-// CountUsers says how many users there are.
-func (db *DB) CountUsers(ctx context.Context) (n int, err error) {
-	err = db.pool.QueryRow(ctx, `select count(*) from users`).Scan(&n)
-	return n, translate(err)
-}
-
 // TeamMembers lists the active users whose main team or teams name a team.
 func (db *DB) TeamMembers(ctx context.Context, team string) ([]automation.User, error) {
 	return teamMembers(ctx, db.pool, team)

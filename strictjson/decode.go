@@ -2,6 +2,7 @@ package strictjson
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -63,10 +64,10 @@ func decodeStruct(v any, pointer string, into reflect.Value, p *Problems) {
 		return
 	}
 	fields := fieldsOf(into.Type())
-	for _, name := range sortedKeys(members) {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
 		i, known := fields[name]
 		if !known {
-			p.Add(Field(pointer, name), "unknown-field", "unknown field %q; known are %s", name, strings.Join(sortedKeys(fields), ", "))
+			p.Add(Field(pointer, name), "unknown-field", "unknown field %q; known are %s", name, strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
 			continue
 		}
 		decode(members[name], Field(pointer, name), into.Field(i), p)
@@ -80,7 +81,7 @@ func decodeMap(v any, pointer string, into reflect.Value, p *Problems) {
 		return
 	}
 	m := reflect.MakeMapWithSize(into.Type(), len(members))
-	for _, name := range sortedKeys(members) {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
 		item := reflect.New(into.Type().Elem()).Elem()
 		decode(members[name], Field(pointer, name), item, p)
 		m.SetMapIndex(reflect.ValueOf(name), item)
@@ -150,13 +151,4 @@ func fieldsOf(t reflect.Type) map[string]int {
 		}
 	}
 	return fields
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -123,26 +124,17 @@ func (r report) each(side, format string, get func(figures) float64) string {
 // String says what a passage costs in a line.
 func (c costs) String() string {
 	var parts []string
-	for _, name := range sortedKeys(c.Postgres) {
+	for _, name := range slices.Sorted(maps.Keys(c.Postgres)) {
 		if c.Postgres[name] >= 0.05 {
 			parts = append(parts, fmt.Sprintf("%s %.1f", name, c.Postgres[name]))
 		}
 	}
 	var commits []string
-	for _, name := range sortedKeys(c.Commits) {
+	for _, name := range slices.Sorted(maps.Keys(c.Commits)) {
 		if c.Commits[name] >= 0.1 {
 			commits = append(commits, fmt.Sprintf("%s %.1f", name, c.Commits[name]))
 		}
 	}
 	return fmt.Sprintf("CPU %.1f ms: process %.1f, PostgreSQL %s; commits: %s; WAL %.0f KiB",
 		c.CPU, c.Process, strings.Join(parts, " "), strings.Join(commits, " "), c.WAL)
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
