@@ -75,6 +75,7 @@ func (s *Set) Register(r worker.ActivityRegistry) {
 	r.RegisterActivityWithOptions(s.beginDelay, activity.RegisterOptions{Name: workflows.BeginDelayActivity})
 	r.RegisterActivityWithOptions(s.takeBranch, activity.RegisterOptions{Name: workflows.TakeBranchActivity})
 	r.RegisterActivityWithOptions(s.finishEnrollment, activity.RegisterOptions{Name: workflows.FinishEnrollmentActivity})
+	r.RegisterActivityWithOptions(s.stepRun, activity.RegisterOptions{Name: workflows.StepRunActivity})
 }
 
 // Params is the "with" of one kind of action. Its fields, with their json and doc tags, are the

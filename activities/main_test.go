@@ -149,7 +149,7 @@ func (b *bench) publish(name, steps string, members ...string) {
 	require.NoError(b, err)
 	_, _, err = b.db.SaveDraft(b.Context(), d, "")
 	require.NoError(b, err)
-	_, err = b.db.Publish(b.Context(), name, false)
+	_, err = b.db.Publish(b.Context(), name, postgres.Existing{})
 	require.NoError(b, err)
 }
 
@@ -188,13 +188,9 @@ func (b *bench) listen() {
 // that follow. Triggers match by the name of the event; depth is that of what happened, or more.
 func (b *bench) evaluate(depth int) []string {
 	b.Helper()
-	done, err := b.db.Evaluate(b.Context(), 100, func(item *postgres.Item, live *postgres.LiveSet, _ map[postgres.Membership]bool) (v postgres.Verdict) {
-		for i := range item.Events {
-			for _, ref := range live.ByEvent[item.Events[i].Name] {
-				v.Matches = append(v.Matches, postgres.Match{
-					Version: ref.Published, Trigger: ref.Trigger, UserID: item.UserID, Event: &item.Events[i], Depth: max(depth, item.Depth),
-				})
-			}
+	done, err := b.db.Evaluate(b.Context(), 100, func(q *postgres.Question) (v postgres.Verdict) {
+		for _, h := range q.Heard {
+			v.Matches = append(v.Matches, postgres.Match{Version: h.Published, Trigger: h.Trigger, Event: h.Event, Depth: depth})
 		}
 		return v
 	})

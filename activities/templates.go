@@ -12,6 +12,7 @@ import (
 
 	"rollcall/automation"
 	"rollcall/connect"
+	"rollcall/filter"
 	"rollcall/postgres"
 	"rollcall/strictjson"
 )
@@ -152,9 +153,9 @@ func scopeOf(g *postgres.Gate, version *postgres.Published) map[string]any {
 
 // zoneOf is where a template's day begins: the document's zone or, where it says so, the user's.
 func zoneOf(g *postgres.Gate, version *postgres.Published) *time.Location {
-	if version.Document.TimeZone == automation.ZoneOfUser {
+	if version.Document.TimeZone == filter.OwnZone {
 		name, _ := g.User.Properties["time_zone"].(string)
-		if zone, err := automation.LoadZone(name); err == nil {
+		if zone, err := filter.LoadZone(name); err == nil {
 			return zone
 		}
 	}

@@ -118,7 +118,18 @@ func (s *server) routes() {
 	operation(s, workflows, "POST", "/v1/workflows/{name}/archive", "archive-workflow", "Enroll nobody any more; what runs finishes", s.archiveWorkflow)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/versions", "list-versions", "List the versions of a workflow, newest first", s.listVersions)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/versions/{n}", "get-version", "Read one version", s.getVersion)
+	operation(s, workflows, "POST", "/v1/workflows/{name}/preview", "preview-workflow", "Count whom a workflow or a filter concerns now", s.previewWorkflow, previewBody)
+	operation(s, workflows, "GET", "/v1/workflows/{name}/explain", "explain-workflow", "Tell why a user was or was not enrolled, now or then", s.explainWorkflow)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/decisions", "list-decisions", "List why a user was or was not enrolled", s.listDecisions)
+
+	operation(s, workflows, "GET", "/v1/workflows/{name}/runs", "list-runs", "List the runs that enroll many users, newest first", s.listRuns)
+	operation(s, workflows, "GET", "/v1/workflows/{name}/runs/{run}", "get-run", "Read a run", s.getRun)
+	operation(s, workflows, "POST", "/v1/workflows/{name}/runs/{run}/pause", "pause-run", "Let a run wait", s.setRun(postgres.RunPaused))
+	operation(s, workflows, "POST", "/v1/workflows/{name}/runs/{run}/resume", "resume-run", "Let a run go on", s.setRun(postgres.RunRunning))
+	operation(s, workflows, "POST", "/v1/workflows/{name}/runs/{run}/abort", "abort-run", "End a run; who is enrolled stays so", s.setRun(postgres.RunAborted))
+	operation(s, workflows, "GET", "/v1/workflows/{name}/held", "list-held", "Count the enrollments that the guard holds", s.listHeld)
+	operation(s, workflows, "POST", "/v1/workflows/{name}/held/approve", "approve-held", "Let enrollments that are held begin", s.decideHeld(s.DB.Approve))
+	operation(s, workflows, "POST", "/v1/workflows/{name}/held/reject", "reject-held", "End enrollments that are held, as if they had never been", s.decideHeld(s.DB.Reject))
 
 	operation(s, enrollments, "POST", "/v1/workflows/{name}/enrollments", "enroll-user", "Enroll a user on request", s.enrollUser)
 	operation(s, enrollments, "GET", "/v1/enrollments", "list-enrollments", "List enrollments, newest first", s.listEnrollments)

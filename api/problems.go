@@ -71,6 +71,7 @@ var table = []struct {
 	{automation.ErrEnrollsOnce, http.StatusConflict, "enrolls-once"},
 	{automation.ErrNotActive, http.StatusConflict, "definition-not-active"},
 	{automation.ErrFinished, http.StatusConflict, "already-finished"},
+	{automation.ErrSuppressed, http.StatusConflict, "suppressed"},
 	{automation.ErrInUse, http.StatusConflict, "in-use"},
 	{automation.ErrEventIDTaken, http.StatusUnprocessableEntity, "event-id-taken"},
 	{automation.ErrUnknownUser, http.StatusUnprocessableEntity, "unknown-user"},

@@ -25,7 +25,10 @@ type UserOut struct {
 	Body   *automation.User
 }
 
-type listUsersIn struct{ Page }
+type listUsersIn struct {
+	Page
+	Filter string `query:"filter" doc:"Only users for whom this filter holds, as JSON."`
+}
 
 // List is one page of a list.
 type List[T any] struct {
@@ -49,7 +52,7 @@ func (s *server) listUsers(ctx context.Context, in *listUsersIn) (*List[automati
 	if err := in.read(&after); err != nil {
 		return nil, err
 	}
-	users, err := s.DB.Users(ctx, after, in.limit()+1)
+	users, err := s.users(ctx, in.Filter, after, in.limit()+1)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +61,17 @@ func (s *server) listUsers(ctx context.Context, in *listUsersIn) (*List[automati
 		return page(users, pageToken(users[len(users)-1].ID)), nil
 	}
 	return page(users, ""), nil
+}
+
+func (s *server) users(ctx context.Context, filter, after string, limit int) ([]automation.User, error) {
+	if filter == "" {
+		return s.DB.Users(ctx, after, limit)
+	}
+	tree, err := matching(filter)
+	if err != nil {
+		return nil, err
+	}
+	return s.DB.UsersMatching(ctx, tree, after, limit)
 }
 
 func (s *server) getUser(ctx context.Context, in *UserPath) (*UserOut, error) {

@@ -183,21 +183,22 @@ func (s *server) validateWorkflow(ctx context.Context, in *DefinitionIn) (*Valid
 type publishIn struct {
 	WorkflowPath
 	Body *struct {
-		Existing string `json:"existing,omitempty" enum:"skip,enroll" doc:"Whether users for whom a filter trigger holds already are enrolled; skip if left out."`
+		Existing string `json:"existing,omitempty" enum:"skip,enroll" doc:"Whether users for whom a filter trigger holds already are enrolled, by a run; skip if left out."`
 		InFlight string `json:"in_flight,omitempty" enum:"finish" doc:"Running enrollments finish on their version."`
+		Rate     int    `json:"rate,omitempty" minimum:"1" maximum:"5000" doc:"How many existing users a second are enrolled; 100 if left out."`
 	}
 }
 
 type publishOut struct{ Body *postgres.Publication }
 
 func (s *server) publishWorkflow(ctx context.Context, in *publishIn) (*publishOut, error) {
-	enroll := in.Body != nil && in.Body.Existing == "enroll"
-	p, err := s.DB.Publish(ctx, in.Name, enroll)
-	if err != nil {
-		return nil, err
+	var existing postgres.Existing
+	if in.Body != nil {
+		existing = postgres.Existing{Enroll: in.Body.Existing == "enroll", Rate: in.Body.Rate}
 	}
-	s.Starter.Start(p.Orders)
-	return &publishOut{p}, nil
+	p, err := s.DB.Publish(ctx, in.Name, existing)
+	s.Starter.Wake()
+	return &publishOut{p}, err
 }
 
 func (s *server) pauseWorkflow(ctx context.Context, in *WorkflowPath) (*WorkflowOut, error) {

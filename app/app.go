@@ -39,6 +39,7 @@ type App struct {
 	server   *http.Server
 	pump     *triggers.Pump
 	starter  *triggers.Starter
+	clock    *triggers.Clock
 	actions  *activities.Set // nil when this process is no worker
 }
 
@@ -80,6 +81,7 @@ func (a *App) open(ctx context.Context) (err error) {
 		DB: a.db, Temporal: a.temporal, Log: a.log, Metrics: metrics, Eager: c.Worker,
 	})
 	a.pump = triggers.NewPump(a.db, a.starter, a.log, metrics)
+	a.clock = triggers.NewClock(a.db, a.pump, a.log)
 	if c.Worker {
 		deps, err := c.connectors(ctx)
 		if err != nil {
@@ -121,6 +123,7 @@ func (a *App) newWorker(failed func(error)) worker.Worker {
 		OnFatalError:             failed,
 	})
 	w.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: "Enrollment"})
+	w.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: "Backfill"})
 	a.actions.Register(w)
 	return w
 }
@@ -152,6 +155,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { a.starter.Run(ctx); return nil })
 	group.Go(func() error { a.pump.Run(ctx); return nil })
+	group.Go(func() error { a.clock.Run(ctx); return nil })
 	group.Go(func() error {
 		<-ctx.Done()
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)

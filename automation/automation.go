@@ -6,7 +6,9 @@
 package automation
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -98,6 +100,34 @@ func SystemEvents() []EventKind {
 type EventKind struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
+}
+
+// CheckCountedEvent says whether filters can count events of this name. The changes of properties are
+// not kept as events; conditions on the property itself ask about them.
+func CheckCountedEvent(name string) (problem string, ok bool) {
+	switch {
+	case name == EventUserUpdated || name == EventPropertyChanged:
+		return `changes are not counted as events; ask {"property": …, "of": "changed_at"}`, false
+	case name == EventUserDeleted:
+		return "a user who was deleted has no events", false
+	case Counted(name):
+		return "", true
+	}
+	if problem, ok := CheckEventName(name); !ok && !systemName.MatchString(name) {
+		return problem, false
+	} else if !ok {
+		return fmt.Sprintf("the system emits no event %q", name), false
+	}
+	return "", true
+}
+
+// Counted reports whether an event that changes emit is kept with the events that were sent.
+func Counted(name string) bool {
+	switch name {
+	case EventUserUpdated, EventPropertyChanged, EventUserDeleted:
+		return false
+	}
+	return slices.ContainsFunc(SystemEvents(), func(k EventKind) bool { return k.Name == name })
 }
 
 var systemName = regexp.MustCompile(`^(user|property)\.`)

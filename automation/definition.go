@@ -2,6 +2,9 @@ package automation
 
 import (
 	"encoding/json"
+	"math"
+	"regexp"
+	"strconv"
 	"time"
 
 	"rollcall/filter"
@@ -39,6 +42,8 @@ type Document struct {
 	TimeZone    string    `json:"time_zone,omitempty"`   // IANA name, or "user" for each user's own; default UTC
 	Triggers    []Trigger `json:"triggers"`              // any of them enrolls
 	Enroll      Enroll    `json:"enroll,omitzero"`       // who may be enrolled, and how often
+	Unenroll    Unenroll  `json:"unenroll,omitzero"`     // who is taken out before the end
+	Guard       *Guard    `json:"guard,omitempty"`       // how many enrollments at once are held for approval
 	Steps       []Step    `json:"steps"`                 // what happens, in order
 }
 
@@ -64,7 +69,67 @@ func (t Trigger) Kind() string {
 
 // Enroll says who may be enrolled and how often.
 type Enroll struct {
-	Again Again `json:"again,omitzero"`
+	Again  Again        `json:"again,omitzero"`
+	Unless *filter.Tree `json:"unless,omitempty"` // nobody is enrolled for whom it holds; who is in leaves when it comes to hold
+}
+
+// Unenroll says who is taken out before the end, at once, in the middle of a delay too.
+type Unenroll struct {
+	When             *filter.Tree `json:"when,omitempty"`               // leaves when it comes to hold; who it holds for is not enrolled
+	WhenTriggerStops bool         `json:"when_trigger_stops,omitempty"` // who was enrolled by a filter leaves when no filter trigger holds any more
+}
+
+// Guard holds enrollments for an operator's approval that are more than usual. Each limit counts the
+// enrollments of the definition within the last hour; zero is no limit.
+type Guard struct {
+	MaxPerHour int   `json:"max_per_hour,omitempty"`
+	MaxShare   Share `json:"max_share,omitempty"` // of all users
+}
+
+// Share is a part of a whole, from 0 to 1; people write it in percent: "20%".
+type Share float64
+
+var percent = regexp.MustCompile(`^(\d{1,3}(?:\.\d{1,3})?)%$`)
+
+// DecodeJSON reads the form "20%".
+func (s *Share) DecodeJSON(v any, pointer string, p *strictjson.Problems) {
+	text, _ := v.(string)
+	parts := percent.FindStringSubmatch(text)
+	if parts == nil {
+		p.Add(pointer, "share-invalid", `a share is a text such as "20%%"`)
+		return
+	}
+	n, _ := strconv.ParseFloat(parts[1], 64) // cannot fail: the expression takes nothing else
+	if n <= 0 || n > 100 {
+		p.Add(pointer, "share-invalid", "a share is more than 0%% and at most 100%%")
+	}
+	*s = Share(n / 100)
+}
+
+// String writes the form that DecodeJSON reads.
+func (s Share) String() string {
+	return strconv.FormatFloat(math.Round(float64(s)*1e5)/1e3, 'f', -1, 64) + "%"
+}
+
+// MarshalText writes the form that DecodeJSON reads.
+func (s Share) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Limit is how many enrollments within an hour the guard lets through, of so many users; nil is any
+// number.
+func (g *Guard) Limit(users int) *int {
+	if g == nil {
+		return nil
+	}
+	var limit *int
+	for _, l := range []struct {
+		set bool
+		n   int
+	}{{g.MaxPerHour > 0, g.MaxPerHour}, {g.MaxShare > 0, max(1, int(float64(g.MaxShare)*float64(users)))}} {
+		if l.set && (limit == nil || l.n < *limit) {
+			limit = &l.n
+		}
+	}
+	return limit
 }
 
 // Again is when a user who was enrolled before may be enrolled once more. The zero value is never.

@@ -88,22 +88,3 @@ func TestDurationsAreTextInJSON(t *testing.T) {
 	require.Equal(t, automation.Duration(36*time.Hour), back["after"])
 	require.Error(t, json.Unmarshal([]byte(`{"after": "soon"}`), &back))
 }
-
-func TestLoadZone(t *testing.T) {
-	t.Parallel()
-	for _, name := range []string{"UTC", "Europe/Warsaw", "America/Argentina/Buenos_Aires"} {
-		t.Run(name+" is a zone", func(t *testing.T) {
-			t.Parallel()
-			zone, err := automation.LoadZone(name)
-			require.NoError(t, err)
-			require.Equal(t, name, zone.String())
-		})
-	}
-	for _, name := range []string{"", "Local", "Mars/Olympus", "+01:00", "../../etc/passwd", "Europe/Warsaw\x00"} {
-		t.Run(name+" is no zone", func(t *testing.T) {
-			t.Parallel()
-			_, err := automation.LoadZone(name)
-			require.Error(t, err)
-		})
-	}
-}

@@ -29,6 +29,8 @@ var (
 	ErrNotActive error = specific{"the workflow is not published", ErrConflict}
 	// ErrEnrollsOnce is returned when the user was enrolled before and the definition enrolls once only.
 	ErrEnrollsOnce error = specific{"the user was enrolled before and the workflow does not enroll again", ErrConflict}
+	// ErrSuppressed is returned when a condition of the definition keeps the user out.
+	ErrSuppressed error = specific{"a condition of the workflow keeps the user out", ErrConflict}
 	// ErrFinished is returned when an enrollment has already ended.
 	ErrFinished error = specific{"the enrollment has already ended", ErrConflict}
 	// ErrInUse is returned when a thing cannot be removed because another needs it.

@@ -114,9 +114,9 @@ func TestGoldenFilesHaveEveryProblem(t *testing.T) {
 	slices.Sort(codes)
 	// The limits on triggers, arms and steps have tests of their own.
 	require.Equal(t, []string{
-		"again-invalid", "arm-invalid", "delay-out-of-range", "duplicate-member", "duplicate-step-id", "else-missing", "else-not-last",
-		"empty-graph", "empty-group", "invalid-name", "invalid-utf8", "json-too-deep", "malformed-json", "mixed-group", "no-event",
-		"no-trigger", "nul-character", "operand-invalid", "operator-type-mismatch", "required", "too-long", "unknown-action",
+		"again-invalid", "arm-invalid", "condition-invalid", "delay-out-of-range", "duplicate-member", "duplicate-step-id", "else-missing", "else-not-last",
+		"empty-graph", "empty-group", "guard-invalid", "invalid-name", "invalid-utf8", "json-too-deep", "malformed-json", "mixed-group", "no-event",
+		"no-trigger", "nul-character", "operand-invalid", "operator-type-mismatch", "required", "share-invalid", "too-long", "trigger-missing", "unknown-action",
 		"unknown-event", "unknown-field", "unknown-property", "unknown-step-type", "unknown-time-zone", "unknown-trigger-kind",
 		"unreachable-step", "where-not-taken", "wrong-type",
 	}, slices.Compact(codes))

@@ -109,7 +109,7 @@ func TestFiltersAreListed(t *testing.T) {
 		`{"branch": [{"if": {"property": "hired", "op": "known"}, "steps": [{"branch": [{"if": {"property": "seen_at", "op": "known"}}, {"else": true}]}]}, {"else": true}]}`))
 	var names []string
 	for _, f := range d.Filters() {
-		names = append(names, f.Properties()...)
+		names = append(names, f.Condition.Property)
 	}
 	require.Equal(t, []string{"team", "title", "hired", "seen_at"}, names)
 }

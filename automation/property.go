@@ -29,9 +29,11 @@ type Property struct {
 // Properties is the schema of users, by name.
 type Properties map[string]Property
 
-// Scope is the filter scope of the schema.
-func (ps Properties) Scope(event bool, zone *time.Location) filter.Scope {
-	s := filter.Scope{Types: make(map[string]filter.Type, len(ps)), Options: map[string][]string{}, Event: event, Zone: zone}
+// Scope is the filter scope of the schema. Dates without a zone are read in the one named.
+func (ps Properties) Scope(event bool, zone string) filter.Scope {
+	s := filter.Scope{
+		Types: make(map[string]filter.Type, len(ps)), Options: map[string][]string{}, Event: event, Zone: zone, CheckEvent: CheckCountedEvent,
+	}
 	for name, p := range ps {
 		s.Types[name] = p.Type
 		if len(p.Options) > 0 {
@@ -102,7 +104,7 @@ func (p Property) Check(v any) (normal any, problem string) {
 	case filter.Datetime:
 		if s, ok := v.(string); ok {
 			if at, err := time.Parse(time.RFC3339, s); err == nil && at.UTC().Year() >= 1 && at.UTC().Year() <= 9999 {
-				return at.UTC().Format(time.RFC3339Nano), ""
+				return at.UTC().Truncate(filter.Resolution).Format(time.RFC3339Nano), ""
 			}
 			return nil, "must be an instant with a zone, such as 2027-01-04T09:00:00Z"
 		}
@@ -124,7 +126,7 @@ func (p Property) checkText(s string) (any, string) {
 	}
 	switch p.Name {
 	case "time_zone":
-		if _, err := LoadZone(s); err != nil {
+		if _, err := filter.LoadZone(s); err != nil {
 			return nil, "must be the name of a time zone such as Europe/Warsaw"
 		}
 	case "email":

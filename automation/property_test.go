@@ -177,8 +177,11 @@ func TestBuiltInPropertiesAreGood(t *testing.T) {
 
 func TestScopeTellsTypesAndOptions(t *testing.T) {
 	t.Parallel()
+	got := properties().Scope(true, "Europe/Warsaw")
+	require.NotNil(t, got.CheckEvent)
+	got.CheckEvent = nil
 	require.Equal(t, filter.Scope{
 		Types:   map[string]filter.Type{"title": filter.String, "team": filter.Enum, "hired": filter.Date, "seen_at": filter.Datetime},
-		Options: map[string][]string{"team": {"support", "sales"}}, Event: true,
-	}, properties().Scope(true, nil))
+		Options: map[string][]string{"team": {"support", "sales"}}, Event: true, Zone: "Europe/Warsaw",
+	}, got)
 }

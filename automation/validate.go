@@ -3,8 +3,8 @@ package automation
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
-	"time"
 
 	"rollcall/filter"
 	"rollcall/strictjson"
@@ -19,9 +19,6 @@ const (
 	maxProblems = 100
 )
 
-// ZoneOfUser is the time zone of a document whose users each have their own.
-const ZoneOfUser = "user"
-
 var (
 	slug     = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 	stepSlug = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$`)
@@ -30,12 +27,10 @@ var (
 // Validate judges the meaning of a document against what there is: the kinds of actions and the
 // properties of users. It reports all problems, at most 100.
 func (d *Document) Validate(catalog Catalog, properties Properties) Problems {
-	v := validator{catalog: catalog, properties: properties, zone: time.UTC, ids: map[string]string{}}
+	v := validator{catalog: catalog, properties: properties, ids: map[string]string{}}
 	v.head(d)
 	v.triggers(d.Triggers)
-	if d.Enroll.Again.After < 0 {
-		v.Add("/enroll/again/after", "delay-out-of-range", "must not be negative")
-	}
+	v.population(d)
 	if len(d.Steps) == 0 {
 		v.Add("/steps", "empty-graph", "a workflow has at least one step")
 	}
@@ -53,7 +48,7 @@ type validator struct {
 	Problems
 	catalog    Catalog
 	properties Properties
-	zone       *time.Location
+	zone       string            // where dates without a zone are read
 	ids        map[string]string // step id → pointer of the step that has it
 	count      int
 }
@@ -76,15 +71,39 @@ func (v *validator) head(d *Document) {
 	if len(d.Description) > 4000 {
 		v.Add("/description", "too-long", "a description has at most 4000 bytes")
 	}
-	if d.TimeZone == "" || d.TimeZone == ZoneOfUser {
-		return
-	}
-	zone, err := LoadZone(d.TimeZone)
-	if err != nil {
+	if d.TimeZone == "" || d.TimeZone == filter.OwnZone {
+		v.zone = d.TimeZone
+	} else if _, err := filter.LoadZone(d.TimeZone); err != nil {
 		v.Add("/time_zone", "unknown-time-zone", `there is no time zone %q; use a name such as Europe/Warsaw, or "user"`, d.TimeZone)
+	} else {
+		v.zone = d.TimeZone
+	}
+}
+
+// population validates who is enrolled, how often, and who leaves.
+func (v *validator) population(d *Document) {
+	if d.Enroll.Again.After < 0 {
+		v.Add("/enroll/again/after", "delay-out-of-range", "must not be negative")
+	}
+	if d.Enroll.Unless != nil {
+		v.filter(d.Enroll.Unless, "/enroll/unless", false)
+	}
+	if d.Unenroll.When != nil {
+		v.filter(d.Unenroll.When, "/unenroll/when", false)
+	}
+	byFilter := func(t Trigger) bool { return t.Filter != nil }
+	if d.Unenroll.WhenTriggerStops && !slices.ContainsFunc(d.Triggers, byFilter) {
+		v.Add("/unenroll/when_trigger_stops", "trigger-missing", "only a filter trigger can cease to hold, and there is none")
+	}
+	if d.Guard == nil {
 		return
 	}
-	v.zone = zone
+	if d.Guard.MaxPerHour < 0 {
+		v.Add("/guard/max_per_hour", "guard-invalid", "must be more than 0")
+	}
+	if d.Guard.MaxPerHour == 0 && d.Guard.MaxShare == 0 {
+		v.Add("/guard", "guard-invalid", `a guard has "max_per_hour", "max_share" or both`)
+	}
 }
 
 func (v *validator) triggers(triggers []Trigger) {

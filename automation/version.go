@@ -135,7 +135,7 @@ func (d *Document) DisplayTitle() string {
 
 // Zone is where the document reads and shows local times; UTC where each user has their own.
 func (d *Document) Zone() *time.Location {
-	if zone, err := LoadZone(d.TimeZone); err == nil {
+	if zone, err := filter.LoadZone(d.TimeZone); err == nil {
 		return zone
 	}
 	return time.UTC
@@ -152,9 +152,15 @@ func (d *Document) Step(id string) (*Step, bool) {
 	return found, found != nil
 }
 
-// Filters lists every filter of the document: those of triggers, of wheres and of arms.
+// Filters lists every filter of the document: of triggers, wheres, conditions to enroll and to leave,
+// and arms.
 func (d *Document) Filters() []*filter.Tree {
 	var trees []*filter.Tree
+	for _, t := range []*filter.Tree{d.Enroll.Unless, d.Unenroll.When} {
+		if t != nil {
+			trees = append(trees, t)
+		}
+	}
 	for _, t := range d.Triggers {
 		if t.Filter != nil {
 			trees = append(trees, t.Filter)

@@ -3,6 +3,7 @@ package filter_test
 import (
 	"strconv"
 	"testing"
+	"time"
 
 	"rollcall/filter"
 )
@@ -49,5 +50,35 @@ func BenchmarkTrace(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		f.Trace(user)
+	}
+}
+
+// dueSoon is a filter of five conditions that move with time, and a user for whom it flips late.
+func dueSoon() (*filter.Tree, filter.Subject) {
+	now := time.Date(2027, time.January, 4, 12, 30, 0, 0, time.UTC)
+	return &filter.Tree{All: []filter.Tree{
+			{Condition: &filter.Condition{Property: "seen_at", Op: filter.Before, Value: "now-30d"}},
+			{Condition: &filter.Condition{Property: "hired", Op: filter.Between, Value: []any{"now-1y/y", "now/M+1d"}}},
+			{Condition: &filter.Condition{Property: "hired", Of: filter.Anniversary, Op: filter.On, Value: "now/w"}},
+			{Condition: &filter.Condition{Property: "title", Of: filter.ChangedAt, Op: filter.After, Value: "now-7d/d"}},
+			{Condition: &filter.Condition{Event: "login", Op: filter.AtLeast, Count: new(2), Within: "7d"}},
+		}}, filter.Subject{
+			User: map[string]any{"seen_at": "2026-12-20T09:00:00Z", "hired": "2026-03-01"}, Now: now,
+			Past: &filter.Past{
+				Changes: map[string][]filter.Change{"title": {{At: now.AddDate(0, 0, -2), New: "Head"}}},
+				Events:  map[string][]filter.Event{"login": {{At: now.AddDate(0, 0, -1)}, {At: now.AddDate(0, 0, -2)}, {At: now.AddDate(0, 0, -3)}}},
+			},
+		}
+}
+
+func BenchmarkNextFlip(b *testing.B) {
+	tree, user := dueSoon()
+	f, problems := filter.Compile(tree, filter.Scope{Types: types(), Zone: "Europe/Warsaw"})
+	if len(problems) > 0 {
+		b.Fatal(problems)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		f.NextFlip(user)
 	}
 }

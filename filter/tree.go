@@ -7,7 +7,6 @@ package filter
 
 import (
 	"encoding/json"
-	"slices"
 
 	"rollcall/strictjson"
 )
@@ -19,16 +18,38 @@ type Tree struct {
 	Any       []Tree     // holds when at least one child holds
 	Not       *Tree      // holds when the child does not
 	Condition *Condition // a leaf
+	TimeZone  string     // of a group: where dates in it are read; an IANA name or OwnZone; "": as around it
 }
 
-// Condition is one leaf: one value, compared by Op with an operand.
+// Condition is one leaf. It asks about exactly one of Property, EventProperty, Event and Workflow.
 type Condition struct {
 	Property      string `json:"property,omitempty"`       // a property of the user
 	EventProperty string `json:"event_property,omitempty"` // a property of the event that is asked about
-	Op            Op     `json:"op"`                       // how to compare
-	Value         any    `json:"value,omitempty"`          // what to compare with; a list where the op takes several
-	IfEmpty       bool   `json:"if_empty,omitempty"`       // what an empty value answers
+	Event         string `json:"event,omitempty"`          // how often an event of this name happened to the user
+	Workflow      string `json:"workflow,omitempty"`       // whether the user went through this workflow
+
+	Of   Aspect `json:"of,omitempty"`   // what of the property; "" is its value
+	Ever bool   `json:"ever,omitempty"` // whether any value the property ever had answers
+
+	Op    Op  `json:"op"`              // how to compare
+	Value any `json:"value,omitempty"` // what to compare with; a list where the op takes several
+
+	Count  *int   `json:"count,omitempty"`  // of an event: how many times
+	Within string `json:"within,omitempty"` // of an event: counts those that happened at most so long ago, such as "7d"
+	Where  *Tree  `json:"where,omitempty"`  // of an event: counts those whose properties this holds for
+
+	IfEmpty  bool   `json:"if_empty,omitempty"`  // what an empty value answers
+	TimeZone string `json:"time_zone,omitempty"` // where dates are read; an IANA name or OwnZone; "": as around it
 }
+
+// Aspect is what of a property a condition asks about.
+type Aspect string
+
+// The aspects.
+const (
+	ChangedAt   Aspect = "changed_at"  // when the property last changed
+	Anniversary Aspect = "anniversary" // the day and month of a date, in any year
+)
 
 // Op is a way to compare.
 type Op string
@@ -58,6 +79,11 @@ const (
 	On          Op = "on"
 	Between     Op = "between"
 	NotBetween  Op = "not_between"
+
+	Enrolled      Op = "enrolled"       // in a workflow, now or before
+	NeverEnrolled Op = "never_enrolled" //
+	Active        Op = "active"         // in a workflow now
+	Completed     Op = "completed"      // went through it to its end
 )
 
 // DecodeJSON reads the JSON form of a tree.
@@ -78,31 +104,38 @@ func (t *Tree) DecodeJSON(v any, pointer string, p *strictjson.Problems) {
 		strictjson.Decode(members, pointer, t.Condition, p)
 		return
 	}
-	if groups > 1 || len(members) > 1 {
-		p.Add(pointer, "mixed-group", `"all", "any" and "not" each stand alone in their object`)
+	_, zoned := members["time_zone"]
+	if groups > 1 || zoned && len(members) > 2 || !zoned && len(members) > 1 {
+		p.Add(pointer, "mixed-group", `"all", "any" and "not" each stand alone in their object, but for "time_zone"`)
 		return
 	}
 	var group struct {
-		All []Tree `json:"all"`
-		Any []Tree `json:"any"`
-		Not *Tree  `json:"not"`
+		All      []Tree `json:"all"`
+		Any      []Tree `json:"any"`
+		Not      *Tree  `json:"not"`
+		TimeZone string `json:"time_zone"`
 	}
 	strictjson.Decode(members, pointer, &group, p)
-	t.All, t.Any, t.Not = group.All, group.Any, group.Not
+	t.All, t.Any, t.Not, t.TimeZone = group.All, group.Any, group.Not, group.TimeZone
 }
 
 // MarshalJSON writes the form that DecodeJSON reads.
 func (t Tree) MarshalJSON() ([]byte, error) {
+	group := map[string]any{}
+	if t.TimeZone != "" {
+		group["time_zone"] = t.TimeZone
+	}
 	switch {
 	case t.Condition != nil:
 		return json.Marshal(t.Condition)
 	case t.Not != nil:
-		return json.Marshal(map[string]any{"not": t.Not})
+		group["not"] = t.Not
 	case t.Any != nil:
-		return json.Marshal(map[string]any{"any": t.Any})
+		group["any"] = t.Any
 	default:
-		return json.Marshal(map[string]any{"all": t.All})
+		group["all"] = t.All
 	}
+	return json.Marshal(group)
 }
 
 // UnmarshalJSON reads a tree that was stored by MarshalJSON.
@@ -117,50 +150,4 @@ func (t *Tree) UnmarshalJSON(data []byte) error {
 		return &strictjson.SyntaxError{Code: problems[0].Code, Message: problems[0].Message}
 	}
 	return nil
-}
-
-// Properties lists the user properties that the answer can depend on, sorted, each once.
-func (t *Tree) Properties() []string {
-	var names []string
-	t.walk(func(c *Condition) {
-		if c.Property != "" {
-			names = append(names, c.Property)
-		}
-	})
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-func (t *Tree) walk(visit func(*Condition)) {
-	switch {
-	case t == nil:
-	case t.Condition != nil:
-		visit(t.Condition)
-	default:
-		for i := range t.All {
-			t.All[i].walk(visit)
-		}
-		for i := range t.Any {
-			t.Any[i].walk(visit)
-		}
-		t.Not.walk(visit)
-	}
-}
-
-// Describe says in words what a value of the type looks like.
-func (t Type) Describe() string {
-	switch t {
-	case Number:
-		return "a number"
-	case Bool:
-		return "true or false"
-	case Date:
-		return "a date such as 2027-01-04"
-	case Datetime:
-		return "an instant such as 2027-01-04T09:00:00Z"
-	case MultiEnum, Users:
-		return "a list of texts"
-	default:
-		return "a text"
-	}
 }

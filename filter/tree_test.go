@@ -12,7 +12,7 @@ import (
 
 func TestDecodeTreeRefusesOtherShapes(t *testing.T) {
 	t.Parallel()
-	const alone = `"all", "any" and "not" each stand alone in their object`
+	const alone = `"all", "any" and "not" each stand alone in their object, but for "time_zone"`
 	for _, tt := range []struct {
 		name, tree             string
 		pointer, code, message string
@@ -27,8 +27,9 @@ func TestDecodeTreeRefusesOtherShapes(t *testing.T) {
 		{"a not that is a list", `{"not": []}`, "/where/not", "wrong-type", "a filter must be an object, is a list"},
 		{"a child that is a number", `{"all": [1]}`, "/where/all/0", "wrong-type", "a filter must be an object, is a number"},
 		{
-			"a member of another product", `{"property": "title", "op": "equals", "value": "x", "within": "7d"}`,
-			"/where/within", "unknown-field", `unknown field "within"; known are event_property, if_empty, op, property, value`,
+			"a member of another product", `{"property": "title", "op": "equals", "value": "x", "refine_by": "7d"}`,
+			"/where/refine_by", "unknown-field",
+			`unknown field "refine_by"; known are count, event, event_property, ever, if_empty, of, op, property, time_zone, value, where, within, workflow`,
 		},
 		{"an op that is a number", `{"property": "title", "op": 1}`, "/where/op", "wrong-type", "must be a text, is a number"},
 		{"an if_empty that is a text", `{"property": "title", "op": "known", "if_empty": "yes"}`, "/where/if_empty", "wrong-type", "must be true or false, is a text"},
@@ -101,20 +102,17 @@ func TestTreeFromStorageIsJudgedToo(t *testing.T) {
 	}
 }
 
-func TestPropertiesAreListedOnceAndSorted(t *testing.T) {
+func TestReadsAreWhatTheAnswerDependsOn(t *testing.T) {
 	t.Parallel()
-	got := tree(t, `{"any": [
-		{"property": "title", "op": "known"},
-		{"not": {"all": [{"property": "desks", "op": "known"}, {"property": "title", "op": "unknown"}]}},
-		{"event_property": "page", "op": "known"}
-	]}`)
-	require.Equal(t, []string{"desks", "title"}, got.Properties())
-}
-
-func TestAFilterOfEventsReadsNoProperties(t *testing.T) {
-	t.Parallel()
-	require.Empty(t, tree(t, `{"event_property": "page", "op": "known"}`).Properties())
-	require.Empty(t, (*filter.Tree)(nil).Properties())
+	f, problems := filter.Compile(tree(t, `{"time_zone": "user", "all": [
+		{"property": "title", "op": "known"}, {"property": "desks", "op": "equals", "value": 1}, {"property": "title", "op": "unknown"},
+		{"property": "hired", "op": "before", "value": "now-30d"}, {"property": "seen_at", "op": "after", "value": "now/d"},
+		{"event": "login", "op": "at_least", "count": 1}, {"workflow": "welcome", "op": "active"}, {"event_property": "page", "op": "known"}]}`), scope())
+	require.Empty(t, problems)
+	require.Equal(t, filter.Reads{
+		Properties: []string{"desks", "hired", "seen_at", "time_zone", "title"}, Events: []string{"login"}, Workflows: []string{"welcome"},
+	}, f.Reads())
+	require.True(t, f.Timed())
 }
 
 func TestDescribeSaysWhatAValueLooksLike(t *testing.T) {

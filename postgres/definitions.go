@@ -1,14 +1,15 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/automation"
-	"rollcall/filter"
 )
 
 const definitionColumns = `name, title, status, live_version, draft, draft_hash, created_at, updated_at`
@@ -78,16 +79,23 @@ type Publication struct {
 	Hash     string `json:"hash"`
 	Changed  bool   `json:"changed"`  // false when the draft is what was live already
 	Matching int    `json:"matching"` // users for whom a filter trigger holds now
-	Enrolled int    `json:"enrolled"` // of these, how many were enrolled
+	Run      *Run   `json:"run,omitempty"`
+}
 
-	Orders []Order `json:"-"` // for Temporal
+// DefaultRate is how many users a second a run enrolls where nothing else is said.
+const DefaultRate = 100
+
+// Existing is what becomes of the users for whom a filter trigger holds when a version is published.
+type Existing struct {
+	Enroll bool // they are enrolled by a run; else they are when it starts to hold again
+	Rate   int  // users per second; 0: DefaultRate
 }
 
 // Publish makes the draft of a definition the version that enrolls from now on. Running
 // enrollments stay on their version. Users for whom a filter trigger holds already count as
-// members: they enroll when it starts to hold again, or at once where enrollExisting is set.
+// members, and a run enrolls them if that is asked for.
 // Publishing a draft that is live already changes nothing; a pause stays.
-func (db *DB) Publish(ctx context.Context, name string, enrollExisting bool) (*Publication, error) {
+func (db *DB) Publish(ctx context.Context, name string, existing Existing) (*Publication, error) {
 	var p Publication
 	err := db.publication(ctx, func(tx pgx.Tx, epoch int64) error {
 		d, err := lockDefinition(ctx, tx, name)
@@ -99,7 +107,7 @@ func (db *DB) Publish(ctx context.Context, name string, enrollExisting bool) (*P
 		switch {
 		case err != nil && !errors.Is(err, automation.ErrNotFound):
 			return err
-		case err == nil && live.Hash == d.DraftHash && !enrollExisting:
+		case err == nil && live.Hash == d.DraftHash && !existing.Enroll:
 			return nil
 		}
 		document, err := automation.ParseDocument(d.Draft)
@@ -113,14 +121,21 @@ func (db *DB) Publish(ctx context.Context, name string, enrollExisting bool) (*P
 		if err := automation.Invalid("the workflow", document.Validate(db.catalog, schema)); err != nil {
 			return err
 		}
-		if err := db.replaceLive(ctx, tx, &d, epoch, &p); err != nil {
+		now := db.clock()
+		if err := replaceLive(ctx, tx, &d, epoch, now, &p); err != nil {
 			return err
 		}
 		version, err := prepare(d.Draft, p.Version, db.catalog, schema) // not cached: it may be rolled back
 		if err != nil {
 			return err
 		}
-		return db.baseline(ctx, tx, version, &p, enrollExisting)
+		if p.Matching, err = db.baseline(ctx, tx, version, now); err != nil {
+			return err
+		}
+		if existing.Enroll && p.Matching > 0 {
+			p.Run, err = newBackfill(ctx, tx, version, p.Matching, cmp.Or(existing.Rate, DefaultRate), now)
+		}
+		return err
 	})
 	return &p, err
 }
@@ -140,83 +155,35 @@ func (db *DB) publication(ctx context.Context, f func(tx pgx.Tx, epoch int64) er
 	})
 }
 
-func (db *DB) replaceLive(ctx context.Context, tx pgx.Tx, d *automation.Definition, epoch int64, p *Publication) error {
-	if _, err := tx.Exec(ctx, `update versions set live_until = $2 where definition = $1 and live_until is null`, d.Name, epoch); err != nil {
+func replaceLive(ctx context.Context, tx pgx.Tx, d *automation.Definition, epoch int64, now time.Time, p *Publication) error {
+	if err := retire(ctx, tx, d.Name, epoch, now); err != nil {
 		return err
 	}
 	err := tx.QueryRow(ctx, `
 		insert into versions (definition, number, document, hash, published_at, live_from)
 		select $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5 from versions where definition = $1
-		returning number`, d.Name, d.Draft, d.DraftHash, db.clock(), epoch).Scan(&p.Version)
+		returning number`, d.Name, d.Draft, d.DraftHash, now, epoch).Scan(&p.Version)
 	if err != nil {
 		return err
 	}
 	p.Changed = true
 	_, err = tx.Exec(ctx, `
 		update definitions set status = case status when 'paused' then 'paused' else 'live' end, live_version = $2, updated_at = $3
-		where name = $1`, d.Name, p.Version, db.clock())
+		where name = $1`, d.Name, p.Version, now)
 	return err
 }
 
-// baseline records for whom the filter triggers of a version hold at its publication. Memberships
-// of older versions go once no item can be asked of them any more.
-func (db *DB) baseline(ctx context.Context, tx pgx.Tx, version *Published, p *Publication, enroll bool) error {
-	_, err := tx.Exec(ctx, `
-		delete from memberships m using versions v
-		where m.definition = $1 and v.definition = m.definition and v.number = m.version
-		and v.live_until <= (select coalesce(min(epoch), 9223372036854775807) from work_items)`, p.Workflow)
-	if err != nil {
+// retire ends the life of the version that is live, if one is. What it was to enroll at once is not
+// enrolled any more.
+func retire(ctx context.Context, tx pgx.Tx, name string, epoch int64, now time.Time) error {
+	if _, err := tx.Exec(ctx, `
+		update runs set status = 'aborted', reason = 'another version was published, or the workflow archived', ended_at = $2, updated_at = $2
+		where definition = $1 and ended_at is null`, name, now); err != nil {
 		return err
 	}
-	now := db.clock()
-	for i, t := range version.Triggers {
-		if t.Holds == nil {
-			continue
-		}
-		matching, err := matchingUsers(ctx, tx, t.Holds)
-		if err != nil {
-			return err
-		}
-		p.Matching += len(matching)
-		_, err = tx.Exec(ctx, `
-			insert into memberships (definition, version, trigger, user_id, since)
-			select $1, $2, $3, id, $5 from unnest($4::text[]) id`, p.Workflow, p.Version, i, matching, now)
-		if err != nil {
-			return err
-		}
-		if !enroll {
-			continue
-		}
-		matches := make([]Match, len(matching))
-		for j, id := range matching {
-			matches[j] = Match{Version: version, Trigger: i, UserID: id}
-		}
-		orders, err := db.enroll(ctx, tx, matches, now)
-		if err != nil {
-			return err
-		}
-		p.Enrolled += len(orders)
-		p.Orders = append(p.Orders, orders...)
-	}
-	return nil
-}
-
-func matchingUsers(ctx context.Context, tx pgx.Tx, f *filter.Filter) ([]string, error) {
-	rows, err := tx.Query(ctx, `select id, properties from users order by id`)
-	if err != nil {
-		return nil, err
-	}
-	matching := []string{}
-	var id string
-	var properties map[string]any
-	_, err = pgx.ForEachRow(rows, []any{&id, &properties}, func() error {
-		if f.Match(filter.Subject{User: properties}) {
-			matching = append(matching, id)
-		}
-		properties = nil
-		return nil
-	})
-	return matching, err
+	_, err := tx.Exec(ctx, `
+		update versions set live_until = $2, retired_at = $3 where definition = $1 and live_until is null`, name, epoch, now)
+	return err
 }
 
 // Pause keeps actions from starting; delays and triggers go on. It returns ErrNotActive when the
@@ -268,7 +235,7 @@ func (db *DB) Archive(ctx context.Context, name string) (*automation.Definition,
 		if err := db.resume(ctx, tx, name); err != nil { // what was held may finish too
 			return err
 		}
-		if _, err := tx.Exec(ctx, `update versions set live_until = $2 where definition = $1 and live_until is null`, name, epoch); err != nil {
+		if err := retire(ctx, tx, name, epoch, db.clock()); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `update definitions set status = 'archived', live_version = 0, updated_at = $2 where name = $1`, name, db.clock())

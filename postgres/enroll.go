@@ -1,8 +1,12 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,6 +28,9 @@ type Match struct {
 	UserID  string            //
 	Event   *automation.Event // what happened, where an event enrolls
 	Depth   int               // of the change that matched
+	Refused string            // why it must not, where that is known already
+	Due     *time.Time        // when time alone may next make the enrollment end
+	Run     *string           // the run that it is part of, if it is
 }
 
 func (m *Match) kind() string {
@@ -42,149 +49,254 @@ type Order struct {
 	Ordinal    int
 }
 
-// past is what the ledger knows of one user in one definition.
-type past struct {
-	Definition string
-	UserID     string
-	Ordinal    int
-	Live       bool
-	CreatedAt  time.Time
+// The reasons of refusals that callers tell apart.
+const (
+	refusedInside = "already enrolled"
+	refusedOnce   = "enrolled before, and the workflow enrolls once"
+	refusedHeld   = "held: the guard lets no more through this hour"
+)
+
+// decision is what became of one match.
+type decision struct {
+	N       int // its position
+	ID      string
+	Ordinal int
+	Outcome string // enrolled, held or refused
+	Reason  string
 }
 
-type pastKey struct{ definition, userID string }
-
-// enroll decides matches in order and writes an enrollment or a refusal for each. It returns the
-// orders for those that may start now.
-func (db *DB) enroll(ctx context.Context, tx pgx.Tx, matches []Match, now time.Time) ([]Order, error) {
-	if len(matches) == 0 {
-		return nil, nil
-	}
-	ledger, err := readLedger(ctx, tx, matches)
+// enroll decides matches in order, and returns the orders for those that may start now.
+func (in *ingest) enroll(ctx context.Context, matches []Match) ([]Order, error) {
+	decisions, err := in.decide(ctx, matches)
 	if err != nil {
 		return nil, err
 	}
 	var orders []Order
-	batch := &pgx.Batch{}
-	for _, m := range matches {
-		key := pastKey{m.Version.Name, m.UserID}
-		last, before := ledger[key]
-		if reason := refusal(&m, last, before, now); reason != "" {
-			batch.Queue(`
-				insert into decisions (definition, version, user_id, at, trigger, outcome, reason)
-				values ($1, $2, $3, $4, $5, 'refused', $6)`,
-				m.Version.Name, m.Version.Number, m.UserID, now, m.Trigger, reason)
-			continue
+	for _, d := range decisions {
+		if d.Outcome == "enrolled" {
+			m := &matches[d.N]
+			orders = append(orders, Order{d.ID, m.Version.Name, m.Version.Number, m.UserID, d.Ordinal})
 		}
-		order := Order{newID(), m.Version.Name, m.Version.Number, m.UserID, last.Ordinal + 1}
-		ledger[key] = past{key.definition, key.userID, order.Ordinal, true, now}
-		queueEnrollment(batch, &m, order, now).QueryRow(func(row pgx.Row) error {
-			var enrolled bool
-			err := row.Scan(&enrolled)
-			if enrolled {
-				orders = append(orders, order)
-			}
-			return err
-		})
 	}
-	return orders, tx.SendBatch(ctx, batch).Close()
+	return orders, nil
 }
 
-// refusal says why a match does not enroll; "" when it does.
-func refusal(m *Match, last past, before bool, now time.Time) string {
-	switch {
-	case before && last.Live:
-		return "already enrolled"
-	case before && m.Version.Document.Enroll.Again == automation.Again{}:
-		return "enrolled before, and the workflow enrolls once"
-	case before && m.Trigger != Requested && !m.Version.Document.Enroll.Again.Allows(last.CreatedAt, now):
-		return "enrolled too recently"
-	case m.Depth >= MaxDepth:
+// decide writes an enrollment or a refusal for each match, in one statement: the ledger is asked, the
+// first of several matches of one user and definition counts, and the unique indexes are the last
+// word. What enrolls makes an item where a filter asks about workflows.
+func (in *ingest) decide(ctx context.Context, matches []Match) ([]decision, error) {
+	if len(matches) == 0 {
+		return nil, nil
+	}
+	room, err := in.room(ctx, matches)
+	if err != nil {
+		return nil, err
+	}
+	live, err := in.db.live(ctx, in, in.epoch)
+	if err != nil {
+		return nil, err
+	}
+	n := len(matches)
+	a := struct {
+		ids, definitions, users, kinds, refused []string
+		versions, triggers, depths              []int
+		events, runs                            []*string
+		again                                   []*float64 // seconds; null: never
+		rooms                                   []*int
+		gone                                    []bool
+		due                                     []*time.Time
+	}{}
+	for i := range matches {
+		m := &matches[i]
+		a.ids, a.definitions, a.users = append(a.ids, newID()), append(a.definitions, m.Version.Name), append(a.users, m.UserID)
+		a.kinds, a.refused = append(a.kinds, m.kind()), append(a.refused, m.refusal())
+		a.versions, a.triggers, a.depths = append(a.versions, m.Version.Number), append(a.triggers, m.Trigger), append(a.depths, m.Depth)
+		a.events, a.runs, a.due = append(a.events, m.eventJSON()), append(a.runs, m.Run), append(a.due, m.Due)
+		a.again, a.rooms = append(a.again, m.again()), append(a.rooms, room[m.Version.Name])
+		a.gone = append(a.gone, m.Event != nil && m.Event.Name == automation.EventUserDeleted)
+	}
+	decisions := make([]decision, 0, n)
+	rows, err := in.Query(ctx, `
+		with asked as (
+			select * from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::int[], $6::text[], $7::text[], $8::jsonb[],
+				$9::int[], $10::float8[], $11::int[], $12::bool[], $13::timestamptz[], $14::uuid[])
+			with ordinality as a (id, definition, version, user_id, trigger, kind, refused, event, depth, again, room, gone, due, run_id, n)
+		), known as (
+			select id from users where id = any($4) order by id for key share
+		), judged as (
+			select a.*, coalesce(l.ordinal, 0) + 1 as ordinal, case
+				when a.refused <> '' then a.refused
+				when k.id is null and not a.gone then 'the user was deleted'
+				when l.live then '`+refusedInside+`'
+				when l.last is not null and a.again is null then '`+refusedOnce+`'
+				when l.last + a.again * interval '1 second' > $15 then 'enrolled too recently'
+				else '' end as reason
+			from asked a left join known k on k.id = a.user_id
+			cross join lateral (
+				select max(ordinal) as ordinal, coalesce(bool_or(ended_at is null), false) as live, max(created_at) filter (where not rejected) as last
+				from enrollments e where e.definition = a.definition and e.user_id = a.user_id
+			) l
+		), ranked as (
+			select *, row_number() over (partition by definition, user_id, reason = '' order by n) as among_own from judged
+		), placed as (
+			select *, row_number() over (partition by definition order by n) as place from ranked where reason = '' and among_own = 1
+		), enrolled as (
+			insert into enrollments (id, definition, version, user_id, ordinal, status, trigger, event, depth, due, run_id, created_at)
+			select id, definition, version, user_id, ordinal, case when place > room then 'held' else 'pending' end,
+				kind, event, depth, due, run_id, $15
+			from placed on conflict do nothing returning id, definition, user_id, depth, status
+		), item as (
+			insert into work_items (user_id, epoch, depth, at, properties, changed, events, workflows)
+			select u.id, $16, e.depth + 1, $15, u.properties, '{}', '[]', array[e.definition]
+			from enrolled e join users u on u.id = e.user_id where e.definition = any($17) order by u.id for no key update of u
+		), decided as (
+			select r.*, case when e.id is null then 'refused' when e.status = 'held' then 'held' else 'enrolled' end as outcome,
+				case when r.reason <> '' then r.reason when e.id is null then '`+refusedInside+`'
+					when e.status = 'held' then '`+refusedHeld+`' else '' end as because, e.id as enrollment_id
+			from ranked r left join enrolled e on e.id = r.id
+		), noted as (
+			insert into decisions (definition, version, user_id, at, trigger, outcome, reason, enrollment_id)
+			select definition, version, user_id, $15, trigger, outcome, because, enrollment_id from decided order by n
+		)
+		select (n - 1)::int as n, id::text, ordinal, outcome, because as reason from decided order by n`,
+		a.ids, a.definitions, a.versions, a.users, a.triggers, a.kinds, a.refused, a.events, a.depths, a.again, a.rooms, a.gone, a.due, a.runs,
+		in.now, in.epoch, live.passages())
+	if err != nil {
+		return nil, err
+	}
+	decisions, err = pgx.AppendRows(decisions, rows, pgx.RowToStructByName[decision])
+	return decisions, err
+}
+
+// refusal is why a match is refused whatever the ledger says; "" where it is not.
+func (m *Match) refusal() string {
+	if m.Refused == "" && m.Depth >= MaxDepth {
 		return "loop: too many enrollments caused one another"
 	}
-	return ""
+	return m.Refused
 }
 
-func readLedger(ctx context.Context, tx pgx.Tx, matches []Match) (map[pastKey]past, error) {
-	definitions, users := make([]string, len(matches)), make([]string, len(matches))
-	for i, m := range matches {
-		definitions[i], users[i] = m.Version.Name, m.UserID
+// again is after how many seconds a user may be enrolled once more; nil: never. A request may come at
+// any time.
+func (m *Match) again() *float64 {
+	again := m.Version.Document.Enroll.Again
+	seconds := time.Duration(again.After).Seconds()
+	switch {
+	case again == automation.Again{}:
+		return nil
+	case again.Every || m.Trigger == Requested:
+		seconds = 0
 	}
-	rows, err := collect[past](ctx, tx, `
-		select k.definition, k.user_id, e.ordinal, e.status in ('held', 'pending', 'active') as live, e.created_at
-		from (select distinct * from unnest($1::text[], $2::text[]) k (definition, user_id)) k,
-		lateral (
-			select ordinal, status, created_at from enrollments
-			where definition = k.definition and user_id = k.user_id order by ordinal desc limit 1
-		) e`, definitions, users)
-	ledger := make(map[pastKey]past, len(rows))
-	for _, r := range rows {
-		ledger[pastKey{r.Definition, r.UserID}] = r
-	}
-	return ledger, err
+	return &seconds
 }
 
-// queueEnrollment inserts an enrollment and its decision. The unique indexes are the last word:
-// where a request enrolled the user meanwhile, the decision becomes a refusal. So it does where the
-// user was deleted meanwhile, unless it is that which enrolls.
-func queueEnrollment(batch *pgx.Batch, m *Match, o Order, now time.Time) *pgx.QueuedQuery {
-	return batch.Queue(`
-		with known as (
-			select id from users where id = $4 for key share
-		), enrolled as (
-			insert into enrollments (id, definition, version, user_id, ordinal, status, trigger, event, depth, created_at)
-			select $1, $2, $3, $4, $5, 'pending', $6, $7::jsonb, $8, $9 where $11 or exists (select from known)
-			on conflict do nothing returning id
-		)
-		insert into decisions (definition, version, user_id, at, trigger, outcome, reason, enrollment_id)
-		select $2, $3, $4, $9, $10,
-			case when exists (select from enrolled) then 'enrolled' else 'refused' end,
-			case when exists (select from enrolled) then ''
-				when $11 or exists (select from known) then 'already enrolled' else 'the user was deleted' end,
-			(select id from enrolled)
-		returning outcome = 'enrolled'`,
-		o.ID, o.Definition, o.Version, o.UserID, o.Ordinal, m.kind(), m.Event, m.Depth, now, m.Trigger,
-		m.Event != nil && m.Event.Name == automation.EventUserDeleted)
+func (m *Match) eventJSON() *string {
+	if m.Event == nil {
+		return nil
+	}
+	text, err := json.Marshal(m.Event)
+	if err != nil {
+		panic(fmt.Sprintf("postgres: write event: %s", err)) // it came from JSON
+	}
+	s := string(text)
+	return &s
 }
+
+// room is how many more enrollments the guards of definitions let through at this moment; a
+// definition without an entry takes any number. Until the transaction ends, no other enrolls in one
+// that has a guard.
+func (in *ingest) room(ctx context.Context, matches []Match) (map[string]*int, error) {
+	guarded := map[string]*automation.Guard{}
+	var names []string
+	for i := range matches {
+		if v := matches[i].Version; v.Document.Guard != nil && guarded[v.Name] == nil {
+			guarded[v.Name] = v.Document.Guard
+			names = append(names, v.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if _, err := in.Exec(ctx, `select pg_advisory_xact_lock($1, hashtext($2))`, guardLock, name); err != nil {
+			return nil, err
+		}
+	}
+	var users int
+	if err := in.QueryRow(ctx, `select count(*) from users`).Scan(&users); err != nil {
+		return nil, err
+	}
+	rows, err := in.Query(ctx, `
+		select n.definition, (select count(*) from enrollments e
+			where e.definition = n.definition and e.created_at > $2 and e.status <> 'held' and not e.rejected)
+		from unnest($1::text[]) n (definition)`, names, in.now.Add(-time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	room := map[string]*int{}
+	var name string
+	var enrolled int
+	_, err = pgx.ForEachRow(rows, []any{&name, &enrolled}, func() error {
+		limit := guarded[name].Limit(users)
+		left := max(0, *limit-enrolled)
+		room[name] = &left
+		return nil
+	})
+	return room, err
+}
+
+// guardLock is the first half of the advisory locks of guards.
+const guardLock = 7031
 
 // Enroll enrolls a user on request. It returns ErrNotFound for an unknown definition,
-// ErrUnknownUser, ErrNotActive, ErrAlreadyEnrolled or ErrEnrollsOnce.
+// ErrUnknownUser, ErrNotActive, ErrAlreadyEnrolled, ErrEnrollsOnce or ErrSuppressed. There is no order
+// for an enrollment that the guard holds.
 func (db *DB) Enroll(ctx context.Context, definition, userID string) (*automation.Enrollment, *Order, error) {
+	var d decision
 	var order *Order
-	err := db.tx(ctx, func(tx pgx.Tx) error {
-		version, err := db.liveVersion(ctx, tx, definition)
+	var refused error // which is recorded too
+	err := db.ingest(ctx, "", func(in *ingest) error {
+		order, refused = nil, nil
+		version, err := db.liveVersion(ctx, in, definition)
 		if err != nil {
 			return err
 		}
-		if _, err := scanUser(tx.QueryRow(ctx, `select id, properties, created_at, updated_at from users where id = $1 for key share`, userID)); err != nil {
-			if errors.Is(err, automation.ErrNotFound) {
-				return automation.ErrUnknownUser
-			}
+		user, err := scanUser(in.QueryRow(ctx, `select id, properties, created_at, updated_at from users where id = $1 for key share`, userID))
+		if errors.Is(err, automation.ErrNotFound) {
+			return automation.ErrUnknownUser
+		}
+		if err != nil {
 			return err
 		}
 		match := Match{Version: version, Trigger: Requested, UserID: userID}
-		ledger, err := readLedger(ctx, tx, []Match{match})
+		subject, err := db.subject(ctx, in, version.needs, userID, user.Properties)
 		if err != nil {
 			return err
 		}
-		last, before := ledger[pastKey{definition, userID}]
-		switch {
-		case before && last.Live:
-			return automation.ErrAlreadyEnrolled
-		case refusal(&match, last, before, db.clock()) != "":
-			return automation.ErrEnrollsOnce
+		if match.Refused = version.Bars(subject, ""); match.Refused == "" {
+			match.Due = version.NextBar(subject)
 		}
-		orders, err := db.enroll(ctx, tx, []Match{match}, db.clock())
-		if err == nil && len(orders) == 0 {
-			return automation.ErrAlreadyEnrolled
+		decisions, err := in.decide(ctx, []Match{match})
+		if err != nil {
+			return err
 		}
-		if err == nil {
-			order = &orders[0]
+		switch d = decisions[0]; {
+		case d.Outcome == "enrolled":
+			order = &Order{d.ID, definition, version.Number, userID, d.Ordinal}
+		case d.Outcome == "held":
+		case d.Reason == refusedInside:
+			refused = automation.ErrAlreadyEnrolled
+		case d.Reason == match.Refused:
+			refused = fmt.Errorf("%w: %s", automation.ErrSuppressed, d.Reason)
+		default:
+			refused = automation.ErrEnrollsOnce
 		}
-		return err
+		return nil
 	})
-	if err != nil {
+	if err = cmp.Or(err, refused); err != nil {
 		return nil, nil, err
 	}
-	e, err := db.Enrollment(ctx, order.ID)
+	e, err := db.Enrollment(ctx, d.ID)
 	return e, order, err
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"rollcall/automation"
 )
@@ -75,19 +74,19 @@ func (db *DB) Unenroll(ctx context.Context, id, reason string) (e *automation.En
 	if !isUUID(id) {
 		return nil, nil, automation.ErrNotFound
 	}
-	err = db.tx(ctx, func(tx pgx.Tx) error {
-		status, err := one[struct{ Status automation.EnrollmentStatus }](ctx, tx, `select status from enrollments where id = $1 for update`, id)
+	err = db.ingest(ctx, "", func(in *ingest) error {
+		status, err := one[struct{ Status automation.EnrollmentStatus }](ctx, in, `select status from enrollments where id = $1 for update`, id)
 		if err != nil {
 			return err
 		}
 		if !status.Status.Live() {
 			return automation.ErrFinished
 		}
-		if running, err = collectScalars[string](ctx, tx, `
+		if running, err = collectScalars[string](ctx, in, `
 			select step from visits where enrollment_id = $1 and status = 'running' order by started_at`, id); err != nil {
 			return err
 		}
-		return db.endEnrollment(ctx, tx, End{ID: id, Status: automation.Unenrolled, Reason: reason})
+		return in.queueEnd(ctx, End{ID: id, Status: automation.Unenrolled, Reason: reason}, new(bool))
 	})
 	if err != nil {
 		return nil, nil, err
@@ -104,25 +103,33 @@ type End struct {
 	Step   string // where it failed; "" keeps the step that is recorded
 }
 
-// endEnrollment ends a live enrollment. Temporal is told of an unenrollment by a command.
-func (db *DB) endEnrollment(ctx context.Context, tx pgx.Tx, e End) error {
-	batch := &pgx.Batch{}
-	var ended bool
-	db.queueEnd(batch, e, &ended)
-	return tx.SendBatch(ctx, batch).Close()
+// queueEnd ends an enrollment where it is live, when the writes are flushed, and says then whether it
+// was.
+func (in *ingest) queueEnd(ctx context.Context, e End, ended *bool) error {
+	live, err := in.db.live(ctx, in, in.epoch)
+	if err == nil {
+		queueEnd(&in.writes, live, e, in.now, ended)
+	}
+	return err
 }
 
-// queueEnd ends an enrollment where it is live, and says whether it was.
-func (db *DB) queueEnd(batch *pgx.Batch, e End, ended *bool) {
-	now := db.clock()
+// queueEnd ends an enrollment where it is live, and says whether it was. The batch must hold the lock
+// of publications. Temporal is told of an unenrollment by a command. Where a filter asks about
+// workflows, or may do so in an epoch that is not the one of the set, it is asked about the user.
+func queueEnd(batch *pgx.Batch, live *LiveSet, e End, now time.Time, ended *bool) {
 	batch.Queue(`
-		update enrollments set status = $2, reason = $3, ended_at = $4, waiting_until = null,
-			step = case when $2 <> 'failed' then '' when $5 = '' then step else $5 end
-		where id = $1 and ended_at is null`, e.ID, string(e.Status), e.Reason, now, e.Step,
-	).Exec(func(tag pgconn.CommandTag) error {
-		*ended = tag.RowsAffected() == 1
-		return nil
-	})
+		with ended as (
+			update enrollments set status = $2, reason = $3, ended_at = $4, ended_seq = nextval('moments'), waiting_until = null, due = null,
+				step = case when $2 <> 'failed' then '' when $5 = '' then step else $5 end
+			where id = $1 and ended_at is null returning definition, user_id, depth
+		), item as (
+			insert into work_items (user_id, epoch, depth, at, properties, changed, events, workflows)
+			select u.id, p.epoch, e.depth + 1, $4, u.properties, '{}', '[]', array[e.definition]
+			from publication p, ended e join users u on u.id = e.user_id
+			where p.epoch <> $6 or e.definition = any($7) for no key update of u
+		)
+		select exists (select from ended)`, e.ID, string(e.Status), e.Reason, now, e.Step, live.Epoch, live.passages(),
+	).QueryRow(func(row pgx.Row) error { return row.Scan(ended) })
 	visits := map[automation.EnrollmentStatus]automation.StepStatus{
 		automation.Completed:  automation.StepDone, // a delay that was the last step
 		automation.Failed:     automation.StepFailed,
@@ -141,11 +148,11 @@ func (db *DB) queueEnd(batch *pgx.Batch, e End, ended *bool) {
 // returns ErrConflict where the enrollment is live.
 func (db *DB) EndEnrollment(ctx context.Context, e End) (automation.EnrollmentStatus, string, error) {
 	status, reason := e.Status, e.Reason
-	err := db.tx(ctx, func(tx pgx.Tx) error {
+	err := db.ingest(ctx, "", func(in *ingest) error {
 		old, err := one[struct {
 			Status automation.EnrollmentStatus
 			Reason string
-		}](ctx, tx, `select status, reason from enrollments where id = $1 for update`, e.ID)
+		}](ctx, in, `select status, reason from enrollments where id = $1 for update`, e.ID)
 		switch {
 		case err != nil:
 			return err
@@ -155,7 +162,7 @@ func (db *DB) EndEnrollment(ctx context.Context, e End) (automation.EnrollmentSt
 		case e.Status == "":
 			return fmt.Errorf("enrollment %s is live: %w", e.ID, automation.ErrConflict)
 		default:
-			return db.endEnrollment(ctx, tx, e)
+			return in.queueEnd(ctx, e, new(bool))
 		}
 	})
 	return status, reason, err

@@ -2,34 +2,76 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/automation"
+	"rollcall/filter"
 )
 
-// Membership says that a filter trigger holds for a user.
+// Membership names a filter trigger that may hold for a user.
 type Membership struct {
-	Definition string
-	Version    int
-	Trigger    int
+	Definition string `json:"definition"`
+	Version    int    `json:"version"`
+	Trigger    int    `json:"trigger"` // its position
+}
+
+// Standing is how a filter trigger stands for a user. The zero value is that of all others: it does
+// not hold, and time alone does not change that.
+type Standing struct {
+	Holds bool
+	Due   time.Time // when time alone may next change the answer; zero: never
+}
+
+// Question is one item with all it takes to judge it.
+type Question struct {
+	Item     *Item
+	Subject  filter.Subject // the user as of the item's moment, with the past that the filters need
+	Heard    []Heard        // event triggers that listen to the item's events
+	Filters  []TriggerRef   // filter triggers that the item concerns
+	Standing map[Membership]Standing
+	Inside   []Inhabitant // live enrollments of the user whose conditions to leave the item concerns
+}
+
+// Heard is an event trigger and the event of the item that it listens to.
+type Heard struct {
+	TriggerRef
+	Event *automation.Event
+}
+
+// Inhabitant is a live enrollment with its version.
+type Inhabitant struct {
+	*Published
+	EnrollmentID string
+	Trigger      string // the kind that enrolled
 }
 
 // Verdict is what asking the definitions about one item came to.
 type Verdict struct {
-	Matches []Match      // what wants to enroll
-	Joined  []Membership // filter triggers that started to hold
-	Left    []Membership // filter triggers that ceased to hold
+	Matches []Match               // what wants to enroll
+	Turns   []Turn                // filter triggers whose standing changed
+	Leaves  map[string]string     // reasons by enrollment, of those that end
+	Stays   map[string]*time.Time // by enrollment, of those that go on: when time alone may end them
 }
 
-// Judge asks a set of live versions about an item. It is given the filter triggers that held for
-// the user before, and must not keep its arguments.
-type Judge func(item *Item, live *LiveSet, held map[Membership]bool) Verdict
+// Turn is the new standing of a filter trigger.
+type Turn struct {
+	Membership
+	Standing
+	Edge bool // it started or ceased to hold
+}
+
+// Judge answers a question. It must not keep it.
+type Judge func(q *Question) Verdict
 
 // Evaluation is what one call of Evaluate did.
 type Evaluation struct {
 	Items  int
 	Orders []Order
+	Left   int       // enrollments that were ended
 	Oldest time.Time // when the oldest of the items was written
 }
 
@@ -45,109 +87,314 @@ func (e *ItemError) Error() string { return fmt.Sprintf("evaluate item %d: %s", 
 func (e *ItemError) Unwrap() error { return e.Err }
 
 // Evaluate claims up to limit work items and does, in one transaction, all that follows from them:
-// membership edges, decisions, enrollments, and the end of the items. What it claims nobody else
-// does; each item is evaluated exactly once in effect, a user's items in commit order.
+// membership edges, decisions, enrollments, ends of enrollments, and the end of the items. What it
+// claims nobody else does; each item is evaluated exactly once in effect, a user's items in commit
+// order.
 func (db *DB) Evaluate(ctx context.Context, limit int, judge Judge) (Evaluation, error) {
 	var done Evaluation
 	err := db.tx(ctx, func(tx pgx.Tx) error {
 		done = Evaluation{}
-		now := db.clock()
-		items, err := claim(ctx, tx, now, limit)
+		in, err := db.joinEpoch(ctx, tx, "", 0) // what ends or begins may write items in turn
+		if err != nil {
+			return err
+		}
+		items, err := claim(ctx, tx, in.now, limit)
 		if err != nil || len(items) == 0 {
 			return err
 		}
 		done.Items, done.Oldest = len(items), items[0].CreatedAt
-		e := evaluation{DB: db, tx: tx, judge: judge, batch: &pgx.Batch{}, now: now}
-		if err := e.readMemberships(ctx, items); err != nil {
-			return err
-		}
-		for i := range items {
-			if err := e.item(ctx, &items[i]); err != nil {
-				return &ItemError{items[i].ID, err}
+		for _, wave := range waves(items) {
+			e := evaluation{ingest: in, judge: judge, done: &done}
+			if err := e.wave(ctx, wave); err != nil {
+				return blame(wave, err)
 			}
-		}
-		if done.Orders, err = db.enroll(ctx, tx, e.matches, now); err != nil {
-			return blame(items, err)
 		}
 		ids := make([]int64, len(items))
 		for i := range items {
 			ids[i] = items[i].ID
 		}
-		e.batch.Queue(`delete from work_items where id = any($1)`, ids)
-		return blame(items, tx.SendBatch(ctx, e.batch).Close())
+		_, err = tx.Exec(ctx, `delete from work_items where id = any($1)`, ids)
+		return err
 	})
 	return done, err
 }
 
+// waves parts items such that each wave has one item of each user at most: what an item enrolls is
+// seen by the next one of its user.
+func waves(items []claimedItem) [][]claimedItem {
+	var all [][]claimedItem
+	count := map[string]int{}
+	for _, item := range items {
+		n := count[item.UserID]
+		count[item.UserID]++
+		if n == len(all) {
+			all = append(all, nil)
+		}
+		all[n] = append(all[n], item)
+	}
+	return all
+}
+
 // blame makes an error that of an item where there is only one.
 func blame(items []claimedItem, err error) error {
-	if err == nil || len(items) > 1 || isRetryable(err) {
+	if _, known := errors.AsType[*ItemError](err); known || err == nil || len(items) > 1 || isRetryable(err) {
 		return err
 	}
 	return &ItemError{items[0].ID, err}
 }
 
+// evaluation is the evaluation of items of different users.
 type evaluation struct {
-	*DB
-	tx      pgx.Tx
-	judge   Judge
-	batch   *pgx.Batch
-	now     time.Time
-	held    map[string]map[Membership]bool // by user
-	matches []Match
+	*ingest
+	judge Judge
+	done  *Evaluation
 }
 
-func (e *evaluation) readMemberships(ctx context.Context, items []claimedItem) error {
-	users := make([]string, len(items))
-	for i := range items {
-		users[i] = items[i].UserID
-	}
-	rows, err := e.tx.Query(ctx, `select user_id, definition, version, trigger from memberships where user_id = any($1)`, users)
+func (e *evaluation) wave(ctx context.Context, items []claimedItem) error {
+	questions, err := e.ask(ctx, items)
 	if err != nil {
 		return err
 	}
-	e.held = map[string]map[Membership]bool{}
+	var matches []Match
+	leaves := map[string]string{}
+	batch := &pgx.Batch{}
+	for i := range questions {
+		q := &questions[i]
+		v := e.judge(q)
+		for j := range v.Matches {
+			m := &v.Matches[j]
+			m.UserID, m.Depth = q.Item.UserID, max(m.Depth, q.Item.Depth)
+			if m.Refused = m.Version.Bars(q.Subject, ""); m.Refused == "" {
+				m.Due = m.Version.NextBar(q.Subject)
+			}
+		}
+		matches = append(matches, v.Matches...)
+		for _, t := range v.Turns {
+			e.queueTurn(batch, q.Item.UserID, t)
+		}
+		for id, reason := range v.Leaves {
+			leaves[id] = reason
+		}
+		for id, due := range v.Stays {
+			batch.Queue(`update enrollments set due = $2 where id = $1 and due is distinct from $2`, id, due)
+		}
+	}
+	if err := e.leave(ctx, leaves); err != nil {
+		return err
+	}
+	orders, err := e.enroll(ctx, matches)
+	if err != nil {
+		return err
+	}
+	e.done.Orders = append(e.done.Orders, orders...)
+	if batch.Len() == 0 {
+		return nil
+	}
+	return e.SendBatch(ctx, batch).Close()
+}
+
+// leave ends enrollments. One that ended meanwhile stays as it is.
+func (e *evaluation) leave(ctx context.Context, reasons map[string]string) error {
+	ended := make([]bool, len(reasons))
+	i := 0
+	for id, reason := range reasons {
+		if err := e.queueEnd(ctx, End{ID: id, Status: automation.Unenrolled, Reason: reason}, &ended[i]); err != nil {
+			return err
+		}
+		i++
+	}
+	if err := e.flush(ctx); err != nil {
+		return err
+	}
+	for _, ok := range ended {
+		if ok {
+			e.done.Left++
+		}
+	}
+	return nil
+}
+
+func (e *evaluation) queueTurn(batch *pgx.Batch, userID string, t Turn) {
+	if t.Standing == (Standing{}) {
+		batch.Queue(`
+			delete from memberships where user_id = $4 and definition = $1 and version = $2 and trigger = $3`,
+			t.Definition, t.Version, t.Trigger, userID)
+		return
+	}
+	var due *time.Time
+	if !t.Due.IsZero() {
+		due = &t.Due
+	}
+	// A user who was deleted meanwhile has no memberships any more.
+	batch.Queue(`
+		insert into memberships as m (definition, version, trigger, user_id, holds, due, since)
+		select $1, $2, $3, id, $5, $6, $7 from users where id = $4
+		on conflict (user_id, definition, version, trigger) do update
+		set holds = excluded.holds, due = excluded.due, since = case when $8 then excluded.since else m.since end`,
+		t.Definition, t.Version, t.Trigger, userID, t.Holds, due, e.now, t.Edge)
+}
+
+// ask reads what it takes to judge the items.
+func (e *evaluation) ask(ctx context.Context, items []claimedItem) ([]Question, error) {
+	questions := make([]Question, len(items))
+	var members, inside, past []int // positions of the questions that ask about these
+	sets := make([]*LiveSet, len(items))
+	for i := range items {
+		item, err := items[i].read()
+		if err != nil {
+			return nil, &ItemError{items[i].ID, err}
+		}
+		live, err := e.db.live(ctx, e, item.Epoch)
+		if err != nil {
+			return nil, &ItemError{item.ID, err}
+		}
+		q := &questions[i]
+		q.Item, q.Subject = item, filter.Subject{User: item.Properties, Now: item.At}
+		e.triggers(q, live)
+		sets[i] = live
+		if len(q.Filters) > 0 {
+			members = append(members, i)
+		}
+		if live.stays {
+			inside = append(inside, i)
+		}
+	}
+	if err := e.readStanding(ctx, questions, members); err != nil {
+		return nil, err
+	}
+	if err := e.readInside(ctx, questions, inside); err != nil {
+		return nil, err
+	}
+	var needs filter.Needs
+	for i := range questions {
+		if own := questions[i].needs(); !own.None() {
+			needs.Join(own)
+			past = append(past, i)
+		}
+	}
+	return questions, e.readPasts(ctx, questions, past, needs)
+}
+
+// triggers finds those that the item concerns. A user who was deleted has no standing.
+func (e *evaluation) triggers(q *Question, live *LiveSet) {
+	for i := range q.Item.Events {
+		event := &q.Item.Events[i]
+		for _, ref := range live.heard[event.Name] {
+			q.Heard = append(q.Heard, Heard{ref, event})
+		}
+	}
+	if q.Item.Has(automation.EventUserDeleted) {
+		return
+	}
+	q.Filters = live.filters.concerned(q.Item)
+	for _, ask := range q.Item.Asks {
+		if ref, ok := live.filters.find(ask.Membership); ok {
+			q.Filters = append(q.Filters[:len(q.Filters):len(q.Filters)], ref)
+		}
+	}
+}
+
+// needs is what of the past the filters of a question ask for. Matches may ask for the conditions of
+// their version too.
+func (q *Question) needs() filter.Needs {
+	var needs filter.Needs
+	for _, h := range q.Heard {
+		if where := h.Triggers[h.Trigger].Where; where != nil {
+			needs.Join(where.Needs())
+		}
+		needs.Join(h.needs)
+	}
+	for _, ref := range q.Filters {
+		needs.Join(ref.Triggers[ref.Trigger].Holds.Needs())
+		needs.Join(ref.needs)
+	}
+	for _, p := range q.Inside {
+		needs.Join(p.needs)
+	}
+	return needs
+}
+
+func (e *evaluation) readStanding(ctx context.Context, questions []Question, at []int) error {
+	byUser := make(map[string]*Question, len(at))
+	users := make([]string, len(at))
+	for i, position := range at {
+		q := &questions[position]
+		q.Standing = map[Membership]Standing{}
+		byUser[q.Item.UserID], users[i] = q, q.Item.UserID
+	}
+	if len(users) == 0 {
+		return nil
+	}
+	rows, err := e.Query(ctx, `
+		select user_id, definition, version, trigger, holds, due from memberships where user_id = any($1)`, users)
+	if err != nil {
+		return err
+	}
 	var user string
 	var m Membership
-	_, err = pgx.ForEachRow(rows, []any{&user, &m.Definition, &m.Version, &m.Trigger}, func() error {
-		if e.held[user] == nil {
-			e.held[user] = map[Membership]bool{}
-		}
-		e.held[user][m] = true
+	var s Standing
+	_, err = pgx.ForEachRow(rows, []any{&user, &m.Definition, &m.Version, &m.Trigger, &s.Holds, &nullTime{&s.Due}}, func() error {
+		byUser[user].Standing[m] = s
+		s = Standing{}
 		return nil
 	})
 	return err
 }
 
-func (e *evaluation) item(ctx context.Context, claimed *claimedItem) error {
-	item, err := claimed.read()
+// readInside finds the live enrollments that an item can end.
+func (e *evaluation) readInside(ctx context.Context, questions []Question, at []int) error {
+	byUser := make(map[string]*Question, len(at))
+	users := make([]string, len(at))
+	for i, position := range at {
+		q := &questions[position]
+		byUser[q.Item.UserID], users[i] = q, q.Item.UserID
+	}
+	if len(users) == 0 {
+		return nil
+	}
+	rows, err := collect[struct {
+		ID, UserID, Definition, Trigger string
+		Version                         int
+	}](ctx, e, `
+		select id::text, user_id, definition, version, trigger from enrollments where user_id = any($1) and ended_at is null`, users)
 	if err != nil {
 		return err
 	}
-	live, err := e.live(ctx, e.tx, item.Epoch)
+	for _, r := range rows {
+		version, err := e.db.published(ctx, e, r.Definition, r.Version)
+		if err != nil {
+			return err
+		}
+		q := byUser[r.UserID]
+		if concerns(version.leaves, q.Item) || q.Item.Asked(Membership{r.Definition, r.Version, AskLeaving}) {
+			q.Inside = append(q.Inside, Inhabitant{version, r.ID, r.Trigger})
+		}
+	}
+	return nil
+}
+
+// readPasts gives the questions the pasts that they need. Those of flips that are overdue begin when
+// they were due.
+func (e *evaluation) readPasts(ctx context.Context, questions []Question, at []int, needs filter.Needs) error {
+	if len(at) == 0 {
+		return nil
+	}
+	moments := make([]moment, len(at))
+	for i, position := range at {
+		item := questions[position].Item
+		moments[i] = moment{item.UserID, item.ID, item.At}
+		for _, ask := range item.Asks {
+			if ask.Due.Before(moments[i].at) {
+				moments[i].at = ask.Due
+			}
+		}
+	}
+	records, err := e.db.records(ctx, e, needs, moments)
 	if err != nil {
 		return err
 	}
-	held := e.held[item.UserID]
-	if held == nil {
-		held = map[Membership]bool{}
-		e.held[item.UserID] = held
-	}
-	verdict := e.judge(item, live, held)
-	e.matches = append(e.matches, verdict.Matches...)
-	for _, m := range verdict.Joined {
-		held[m] = true
-		// A user who was deleted meanwhile has no memberships any more.
-		e.batch.Queue(`
-			insert into memberships (definition, version, trigger, user_id, since)
-			select $1, $2, $3, id, $5 from users where id = $4 on conflict do nothing`,
-			m.Definition, m.Version, m.Trigger, item.UserID, e.now)
-	}
-	for _, m := range verdict.Left {
-		delete(held, m)
-		e.batch.Queue(`
-			delete from memberships where user_id = $4 and definition = $1 and version = $2 and trigger = $3`,
-			m.Definition, m.Version, m.Trigger, item.UserID)
+	for _, position := range at {
+		questions[position].Subject.Past = records[questions[position].Item.UserID].past()
 	}
 	return nil
 }

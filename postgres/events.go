@@ -51,7 +51,7 @@ func (db *DB) AppendEvents(ctx context.Context, events []automation.Event) ([]Re
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(events[a].UserID, events[b].UserID) })
 	for attempt := 1; ; attempt++ {
 		batch := &pgx.Batch{}
-		batch.Queue(`select pg_advisory_xact_lock_shared($1)`, publicationLock)
+		queueLock(batch)
 		for _, i := range order {
 			queueEvent(batch, &events[i], live, now, &receipts[i])
 		}
@@ -73,8 +73,8 @@ func queueEvent(batch *pgx.Batch, e *automation.Event, live *LiveSet, now time.T
 			insert into events (id, user_id, name, occurred_at, received_at, properties)
 			select $1, u.id, $3, $4, $5, $6 from u on conflict (id) do nothing returning id
 		), w as (
-			insert into work_items (user_id, epoch, properties, changed, events)
-			select u.id, p.epoch, u.properties, '{}', $7 from u, e, publication p
+			insert into work_items (user_id, epoch, at, properties, changed, events)
+			select u.id, p.epoch, $5, u.properties, '{}', $7 from u, e, publication p
 			where $8 or p.epoch <> $9
 		)
 		select exists (select from u), exists (select from e),
@@ -101,11 +101,24 @@ type Item struct {
 	UserID     string
 	Epoch      int64
 	Depth      int
+	At         time.Time // the moment it tells of
 	Properties map[string]any
-	Changed    []string
-	Events     []automation.Event
+	Changed    []string           // names of the properties that changed
+	Events     []automation.Event // that happened
+	Workflows  []string           // that the user entered or left
+	Asks       []Ask              // what time alone may have changed
 	CreatedAt  time.Time
 }
+
+// Ask is a membership that time alone may have changed; or, with AskLeaving as the trigger, the live
+// enrollment in a version.
+type Ask struct {
+	Membership
+	Due time.Time `json:"due"` // when
+}
+
+// AskLeaving is the position of the trigger when conditions to leave are asked.
+const AskLeaving = -1
 
 // claimedItem is an item whose documents are not read yet, so that one that cannot be read spoils
 // no others.
@@ -114,19 +127,30 @@ type claimedItem struct {
 	UserID     string
 	Epoch      int64
 	Depth      int
+	At         time.Time
 	Properties json.RawMessage
 	Changed    []string
 	Events     json.RawMessage
+	Workflows  []string
+	Asks       json.RawMessage
 	CreatedAt  time.Time
 }
 
+const itemColumns = `id, user_id, epoch, depth, at, properties, changed, events, workflows, asks, created_at`
+
 func (c *claimedItem) read() (*Item, error) {
-	i := &Item{ID: c.ID, UserID: c.UserID, Epoch: c.Epoch, Depth: c.Depth, Changed: c.Changed, CreatedAt: c.CreatedAt}
+	i := &Item{
+		ID: c.ID, UserID: c.UserID, Epoch: c.Epoch, Depth: c.Depth, At: c.At.UTC(),
+		Changed: c.Changed, Workflows: c.Workflows, CreatedAt: c.CreatedAt,
+	}
 	if err := json.Unmarshal(c.Properties, &i.Properties); err != nil {
 		return nil, fmt.Errorf("properties: %w", err)
 	}
 	if err := json.Unmarshal(c.Events, &i.Events); err != nil {
 		return nil, fmt.Errorf("events: %w", err)
+	}
+	if err := json.Unmarshal(c.Asks, &i.Asks); err != nil {
+		return nil, fmt.Errorf("asks: %w", err)
 	}
 	return i, nil
 }
@@ -136,19 +160,32 @@ func (i *Item) Has(event string) bool {
 	return slices.ContainsFunc(i.Events, func(e automation.Event) bool { return e.Name == event })
 }
 
+// Asked reports whether time alone may have changed a membership.
+func (i *Item) Asked(m Membership) bool { return !i.DueFor(m).IsZero() }
+
+// DueFor is when time alone may have changed a membership; zero where it was not asked about.
+func (i *Item) DueFor(m Membership) time.Time {
+	for _, a := range i.Asks {
+		if a.Membership == m {
+			return a.Due.UTC()
+		}
+	}
+	return time.Time{}
+}
+
 // claim takes items that nobody else works on, in order: an item is left where an earlier one of
 // its user was put aside, or is still there and was not taken too.
 func claim(ctx context.Context, tx pgx.Tx, now time.Time, limit int) ([]claimedItem, error) {
 	return collect[claimedItem](ctx, tx, `
 		with claimed as materialized (
-			select id, user_id, epoch, depth, properties, changed, events, created_at
+			select `+itemColumns+`
 			from work_items w
 			where not_before <= $2 and not exists (
 				select 1 from work_items o where o.user_id = w.user_id and o.id < w.id and o.not_before > $2
 			)
 			order by id limit $1 for update skip locked
 		)
-		select id, user_id, epoch, depth, properties, changed, events, created_at
+		select `+itemColumns+`
 		from claimed c
 		where not exists (
 			select 1 from work_items w

@@ -130,7 +130,7 @@ type nullTime struct{ t *time.Time }
 // Scan implements sql.Scanner.
 func (n *nullTime) Scan(v any) error {
 	if t, ok := v.(time.Time); ok {
-		*n.t = t
+		*n.t = t.UTC()
 	}
 	return nil
 }

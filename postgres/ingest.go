@@ -46,7 +46,9 @@ func (in *ingest) flush(ctx context.Context) error {
 	if in.writes.Len() == 0 {
 		return nil
 	}
-	return in.SendBatch(ctx, &in.writes).Close()
+	batch := in.writes
+	in.writes = pgx.Batch{}
+	return in.SendBatch(ctx, &batch).Close()
 }
 
 // joinEpoch makes an open transaction an ingest. The lock comes in a statement of its own, so that
@@ -54,9 +56,14 @@ func (in *ingest) flush(ctx context.Context) error {
 func (db *DB) joinEpoch(ctx context.Context, tx pgx.Tx, source string, depth int) (*ingest, error) {
 	in := &ingest{Tx: tx, db: db, now: db.clock(), source: source, depth: depth}
 	batch := &pgx.Batch{}
-	batch.Queue(`select pg_advisory_xact_lock_shared($1)`, publicationLock)
+	queueLock(batch)
 	batch.Queue(`select epoch from publication`).QueryRow(func(row pgx.Row) error { return row.Scan(&in.epoch) })
 	return in, tx.SendBatch(ctx, batch).Close()
+}
+
+// queueLock keeps publications out until the transaction ends.
+func queueLock(batch *pgx.Batch) {
+	batch.Queue(`select pg_advisory_xact_lock_shared($1)`, publicationLock)
 }
 
 // lockUser reads a user and keeps others from changing it until the transaction ends. Work items
@@ -81,7 +88,7 @@ func (in *ingest) create(ctx context.Context, id string, properties map[string]a
 	}
 	changes := automation.Diff(nil, all, in.now, in.source)
 	in.record(id, changes)
-	return user, in.enqueue(ctx, user, changes, automation.CreationEvents(user))
+	return user, in.enqueue(ctx, user, changes, in.keep(automation.CreationEvents(user)))
 }
 
 // change brings a locked user to new properties and emits what that means. Nothing is written
@@ -95,7 +102,7 @@ func (in *ingest) change(ctx context.Context, user *automation.User, properties 
 	user.Properties, user.UpdatedAt = after, in.now
 	in.writes.Queue(`update users set properties = $2, updated_at = $3 where id = $1`, user.ID, after, in.now)
 	in.record(user.ID, changes)
-	return changes, in.enqueue(ctx, user, changes, automation.ChangeEvents(user.ID, changes, in.now))
+	return changes, in.enqueue(ctx, user, changes, in.keep(automation.ChangeEvents(user.ID, changes, in.now)))
 }
 
 func (in *ingest) record(userID string, changes []automation.Change) {
@@ -105,6 +112,20 @@ func (in *ingest) record(userID string, changes []automation.Change) {
 			values ($1, $2, $3, $4, $5, $6, $7)`,
 			userID, c.Property, jsonOrNull(c.Old), jsonOrNull(c.New), c.At, c.Source, in.depth)
 	}
+}
+
+// keep gives the events that changes emit their ids, and stores those that filters can count.
+func (in *ingest) keep(events []automation.Event) []automation.Event {
+	for i := range events {
+		e := &events[i]
+		e.ID = newID()
+		if automation.Counted(e.Name) {
+			in.writes.Queue(`
+				insert into events (id, user_id, name, occurred_at, received_at, properties) values ($1, $2, $3, $4, $4, $5)`,
+				e.ID, e.UserID, e.Name, e.OccurredAt, e.Properties)
+		}
+	}
+	return events
 }
 
 // enqueue writes the work item that carries the user as of this moment. Where no definition that
@@ -118,15 +139,10 @@ func (in *ingest) enqueue(ctx context.Context, user *automation.User, changes []
 	if err != nil || !live.concerned(changed, events) {
 		return err
 	}
-	for i := range events {
-		if events[i].ID == "" {
-			events[i].ID = newID()
-		}
-	}
 	in.writes.Queue(`
-		insert into work_items (user_id, epoch, depth, properties, changed, events)
-		values ($1, $2, $3, $4, $5, $6)`,
-		user.ID, in.epoch, in.depth, user.Properties, changed, events)
+		insert into work_items (user_id, epoch, depth, at, properties, changed, events)
+		values ($1, $2, $3, $4, $5, $6, $7)`,
+		user.ID, in.epoch, in.depth, in.now, user.Properties, changed, events)
 	return nil
 }
 

@@ -45,8 +45,12 @@ func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last b
 		if err != nil {
 			return err
 		}
-		var completed bool // it is: the gate holds the enrollment's lock
-		db.queueFinish(&in.writes, ref, Done{What: what, Output: output, Last: last}, `null`, &completed)
+		queueFinish(&in.writes, ref, Done{What: what, Output: output}, `null`, in.now)
+		if last { // it is live: the gate holds the enrollment's lock
+			if err := in.queueEnd(ctx, End{ID: ref.EnrollmentID, Status: automation.Completed}, new(bool)); err != nil {
+				return err
+			}
+		}
 		return in.flush(ctx)
 	})
 	if paused && err == nil {

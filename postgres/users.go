@@ -130,9 +130,12 @@ func (db *DB) DeleteUser(ctx context.Context, id, source string) error {
 			return err
 		}
 		for _, e := range live {
-			if err := db.endEnrollment(ctx, in, End{ID: e.ID, Status: automation.Unenrolled, Reason: "the user was deleted"}); err != nil {
+			if err := in.queueEnd(ctx, End{ID: e.ID, Status: automation.Unenrolled, Reason: "the user was deleted"}, new(bool)); err != nil {
 				return err
 			}
+		}
+		if err := in.flush(ctx); err != nil {
+			return err
 		}
 		for _, statement := range []string{
 			`update enrollments set event = null, reason = case status when 'failed' then '' else reason end where user_id = $1`,
@@ -147,7 +150,7 @@ func (db *DB) DeleteUser(ctx context.Context, id, source string) error {
 			}
 		}
 		gone := &automation.User{ID: id, Properties: map[string]any{}}
-		event := automation.Event{Name: automation.EventUserDeleted, UserID: id, OccurredAt: in.now, Properties: map[string]any{}}
+		event := automation.Event{ID: newID(), Name: automation.EventUserDeleted, UserID: id, OccurredAt: in.now, Properties: map[string]any{}}
 		return in.enqueue(ctx, gone, nil, []automation.Event{event})
 	})
 }

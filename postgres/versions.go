@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"rollcall/automation"
 	"rollcall/filter"
@@ -22,8 +23,14 @@ type Published struct {
 
 	UsesOutputs bool // a template may speak of what an earlier step gave
 	Triggers    []Trigger
+	Unless      *filter.Filter // nobody is enrolled for whom it holds; nil: no such condition
+	LeaveWhen   *filter.Filter // nobody stays, or is enrolled, for whom it holds; nil: no such condition
 
-	arms map[string][]*filter.Filter // by branch step; nil for the else
+	stands []*filter.Filter            // of the filter triggers, one of which must go on to hold; nil where none must
+	leaves filter.Reads                // what can make an enrolled user leave
+	needs  filter.Needs                // of the conditions to leave
+	timed  bool                        // whether time alone can make one leave
+	arms   map[string][]*filter.Filter // by branch step; nil for the else
 }
 
 // Trigger is a trigger of a published version with its filters compiled.
@@ -31,6 +38,44 @@ type Trigger struct {
 	automation.Trigger
 	Holds *filter.Filter // of a filter trigger
 	Where *filter.Filter // of an event trigger; nil when every event enrolls
+}
+
+// Bars says why a user must not be in the version at this moment; "" where nothing bars. The kind of
+// the trigger that enrolled counts for one who is in; for one who is not, it is empty.
+func (p *Published) Bars(s filter.Subject, trigger string) string {
+	switch {
+	case p.Unless != nil && p.Unless.Match(s):
+		return "suppressed: enroll.unless holds"
+	case p.LeaveWhen != nil && p.LeaveWhen.Match(s):
+		return "unenroll.when holds"
+	case trigger == filterTrigger && p.stopped(s):
+		return "no filter trigger holds any more"
+	}
+	return ""
+}
+
+const filterTrigger = "filter"
+
+// stopped reports whether a filter trigger should hold and none does.
+func (p *Published) stopped(s filter.Subject) bool {
+	return p.stands != nil && !slices.ContainsFunc(p.stands, func(f *filter.Filter) bool { return f.Match(s) })
+}
+
+// NextBar is when time alone may next bar a user whom nothing bars now; nil: never.
+func (p *Published) NextBar(s filter.Subject) *time.Time {
+	var next *time.Time
+	for _, f := range p.conditions() {
+		if at, ok := f.NextFlip(s); ok && (next == nil || at.Before(*next)) {
+			next = &at
+		}
+	}
+	return next
+}
+
+// conditions lists those that can make users leave.
+func (p *Published) conditions() []*filter.Filter {
+	all := append([]*filter.Filter{p.Unless, p.LeaveWhen}, p.stands...)
+	return slices.DeleteFunc(all, func(f *filter.Filter) bool { return f == nil })
 }
 
 // Arm returns the position of the first arm of a branch that a subject takes.
@@ -91,19 +136,28 @@ func prepare(document []byte, number int, catalog automation.Catalog, schema aut
 	}
 	p.Outline = p.Program.Outline()
 	p.UsesOutputs = bytes.Contains(document, []byte("steps.")) || bytes.Contains(document, []byte("steps["))
-	zone := d.Zone()
 	compile := func(t *filter.Tree, event bool) *filter.Filter {
 		if t == nil {
 			return nil
 		}
-		f, problems := filter.Compile(t, schema.Scope(event, zone))
+		f, problems := filter.Compile(t, schema.Scope(event, d.TimeZone))
 		if len(problems) > 0 && err == nil {
 			err = automation.Invalid("a filter", problems)
 		}
 		return f
 	}
 	for _, t := range d.Triggers {
-		p.Triggers = append(p.Triggers, Trigger{Trigger: t, Holds: compile(t.Filter, false), Where: compile(t.Where, true)})
+		trigger := Trigger{Trigger: t, Holds: compile(t.Filter, false), Where: compile(t.Where, true)}
+		p.Triggers = append(p.Triggers, trigger)
+		if trigger.Holds != nil && d.Unenroll.WhenTriggerStops {
+			p.stands = append(p.stands, trigger.Holds)
+		}
+	}
+	p.Unless, p.LeaveWhen = compile(d.Enroll.Unless, false), compile(d.Unenroll.When, false)
+	for _, f := range p.conditions() {
+		p.needs.Join(f.Needs())
+		p.leaves.Join(f.Reads())
+		p.timed = p.timed || f.Timed()
 	}
 	for _, n := range p.Program.Nodes {
 		if n.Kind != automation.BranchStep {
@@ -115,103 +169,6 @@ func prepare(document []byte, number int, catalog automation.Catalog, schema aut
 		}
 	}
 	return p, err
-}
-
-// LiveSet is the versions that were live in one epoch, indexed by what can concern them.
-type LiveSet struct {
-	Epoch      int64
-	ByEvent    map[string][]TriggerRef
-	ByProperty map[string][]TriggerRef // filter triggers that read the property
-	Filters    []TriggerRef            // all filter triggers
-}
-
-// TriggerRef is one trigger of one live version.
-type TriggerRef struct {
-	*Published
-	Trigger int
-}
-
-// live returns the versions that were live in an epoch. Neither they nor what they mean ever changes,
-// because no property changes under a version in use, so they are kept.
-func (db *DB) live(ctx context.Context, q querier, epoch int64) (*LiveSet, error) {
-	db.cache.Lock()
-	set := db.cache.live[epoch]
-	db.cache.Unlock()
-	if set != nil {
-		return set, nil
-	}
-	keys, err := collect[struct {
-		Definition string
-		Number     int
-	}](ctx, q, `
-		select definition, number from versions
-		where live_from <= $1 and (live_until is null or live_until > $1) order by definition`, epoch)
-	if err != nil {
-		return nil, err
-	}
-	set = &LiveSet{Epoch: epoch, ByEvent: map[string][]TriggerRef{}, ByProperty: map[string][]TriggerRef{}}
-	for _, k := range keys {
-		p, err := db.published(ctx, q, k.Definition, k.Number)
-		if err != nil {
-			return nil, err
-		}
-		set.add(p)
-	}
-	db.cache.Lock()
-	defer db.cache.Unlock()
-	for old := range db.cache.live {
-		if old < epoch-8 {
-			delete(db.cache.live, old)
-		}
-	}
-	db.cache.live[epoch] = set
-	return set, nil
-}
-
-// newestLive returns the live versions of the newest epoch that this process has seen, which may be
-// behind by now.
-func (db *DB) newestLive(ctx context.Context) (*LiveSet, error) {
-	db.cache.Lock()
-	var newest *LiveSet
-	for _, set := range db.cache.live {
-		if newest == nil || set.Epoch > newest.Epoch {
-			newest = set
-		}
-	}
-	db.cache.Unlock()
-	if newest != nil {
-		return newest, nil
-	}
-	var epoch int64
-	if err := db.pool.QueryRow(ctx, `select epoch from publication`).Scan(&epoch); err != nil {
-		return nil, translate(err)
-	}
-	return db.live(ctx, db.pool, epoch)
-}
-
-// concerned reports whether a trigger can match these changes and events of one user.
-func (s *LiveSet) concerned(changed []string, events []automation.Event) bool {
-	for _, e := range events {
-		if len(s.ByEvent[e.Name]) > 0 || e.Name == automation.EventUserCreated && len(s.Filters) > 0 {
-			return true
-		}
-	}
-	return slices.ContainsFunc(changed, func(name string) bool { return len(s.ByProperty[name]) > 0 })
-}
-
-func (s *LiveSet) add(p *Published) {
-	for i, t := range p.Triggers {
-		ref := TriggerRef{p, i}
-		switch t.Kind() {
-		case "event":
-			s.ByEvent[t.Event] = append(s.ByEvent[t.Event], ref)
-		case "filter":
-			s.Filters = append(s.Filters, ref)
-			for _, name := range t.Filter.Properties() {
-				s.ByProperty[name] = append(s.ByProperty[name], ref)
-			}
-		}
-	}
 }
 
 // Versions lists the versions of a definition, newest first. Returns ErrNotFound if there is no
@@ -261,13 +218,13 @@ type versionInUse struct {
 	Document   json.RawMessage
 }
 
-// versionsInUse lists the versions that enroll, that items still wait to be asked of, or that live
-// enrollments run on.
+// versionsInUse lists the versions that may still be needed.
 func versionsInUse(ctx context.Context, q querier) ([]versionInUse, error) {
 	return collect[versionInUse](ctx, q, `
-		select definition, number, document from versions v where live_until is null
-		or live_until > (select min(epoch) from work_items)
-		or exists (select 1 from enrollments e where e.definition = v.definition and e.version = v.number
-		           and e.status in ('held', 'pending', 'active'))
-		order by definition, number`)
+		select definition, number, document from versions v where `+inUse+` order by definition, number`)
 }
+
+// inUse is the condition on a version v that it enrolls, that items still wait to be asked of it, or
+// that live enrollments run on it.
+const inUse = `(live_until is null or live_until > (select min(epoch) from work_items)
+	or exists (select 1 from enrollments e where e.definition = v.definition and e.version = v.number and e.ended_at is null))`

@@ -35,23 +35,30 @@ func (db *DB) FinishVisit(ctx context.Context, ref VisitRef, d Done) (completed 
 	if d.Last || d.Needed {
 		commit = `null`
 	}
-	db.queueFinish(batch, ref, d, commit, &completed)
+	if !d.Last {
+		queueFinish(batch, ref, d, commit, db.clock())
+		return false, translate(db.pool.SendBatch(ctx, batch).Close())
+	}
+	live, err := db.newestLive(ctx)
+	if err != nil {
+		return false, err
+	}
+	queueLock(batch)
+	queueFinish(batch, ref, d, commit, db.clock())
+	queueEnd(batch, live, End{ID: ref.EnrollmentID, Status: automation.Completed}, db.clock(), &completed)
 	// Outside a transaction, a batch is one of its own.
 	return completed, translate(db.pool.SendBatch(ctx, batch).Close())
 }
 
 // queueFinish writes nothing about a user who was deleted meanwhile into the timeline.
-func (db *DB) queueFinish(batch *pgx.Batch, ref VisitRef, d Done, commit string, completed *bool) {
+func queueFinish(batch *pgx.Batch, ref VisitRef, d Done, commit string, now time.Time) {
 	batch.Queue(`
 		update visits v set status = 'done', error = '', finished_at = $6,
 			what = case when u.id is null then '' else $4 end, output = case when u.id is null then null else $5::jsonb end
 		from enrollments e left join users u on u.id = e.user_id
 		where e.id = $1 and v.enrollment_id = $1 and v.step = $2 and v.visit = $3 and v.status <> 'done'
 		returning `+commit,
-		ref.EnrollmentID, ref.Step, ref.Visit, d.What, objectOrNull(d.Output), db.clock())
-	if d.Last {
-		db.queueEnd(batch, End{ID: ref.EnrollmentID, Status: automation.Completed}, completed)
-	}
+		ref.EnrollmentID, ref.Step, ref.Visit, d.What, objectOrNull(d.Output), now)
 }
 
 // Failure is an attempt of a step that failed.
@@ -96,7 +103,10 @@ func (db *DB) TakeBranch(ctx context.Context, ref VisitRef) (arm int, gate *Gate
 		if err != nil {
 			return "", nil, err
 		}
-		subject := filter.Subject{User: i.User.Properties}
+		subject, err := db.subject(ctx, i.in, needsOf(version.arms[ref.Step]...), i.Enrollment.UserID, i.User.Properties)
+		if err != nil {
+			return "", nil, err
+		}
 		if i.Enrollment.Event != nil {
 			subject.Event = i.Enrollment.Event.Properties
 		}
@@ -152,7 +162,7 @@ func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wa
 		return Wait{}, err
 	}
 	local := p.Document.Zone()
-	if own, err := automation.LoadZone(zone); err == nil && p.Document.TimeZone == automation.ZoneOfUser {
+	if own, err := filter.LoadZone(zone); err == nil && p.Document.TimeZone == filter.OwnZone {
 		local = own
 	}
 	return Wait{until.UTC(), until.In(local).Format("Mon 2 Jan 2006 15:04:05 MST")}, nil

@@ -18,6 +18,9 @@ func (s *Starter) checkAll(ctx context.Context) {
 		if err := s.Check(ctx, checkAfter); err != nil && ctx.Err() == nil {
 			s.log.Warn("check of enrollments that stand still", "error", err)
 		}
+		if err := s.CheckRuns(ctx, checkAfter); err != nil && ctx.Err() == nil {
+			s.log.Warn("check of runs that stand still", "error", err)
+		}
 	})
 }
 

@@ -1,49 +1,54 @@
 package triggers
 
 import (
-	"slices"
+	"time"
 
-	"rollcall/automation"
 	"rollcall/filter"
 	"rollcall/postgres"
 )
 
 // judgeFilters finds the edges of the filters that an item can concern. A filter that starts to
 // hold enrolls.
-func judgeFilters(item *postgres.Item, live *postgres.LiveSet, held map[postgres.Membership]bool) postgres.Verdict {
-	var v postgres.Verdict
-	if item.Has(automation.EventUserDeleted) {
-		return v
-	}
-	for _, ref := range concerned(item, live) {
+func judgeFilters(q *postgres.Question, v *postgres.Verdict) {
+	for _, ref := range q.Filters {
 		m := postgres.Membership{Definition: ref.Name, Version: ref.Number, Trigger: ref.Trigger}
-		holds := ref.Triggers[ref.Trigger].Holds.Match(filter.Subject{User: item.Properties})
-		switch {
-		case holds && !held[m]:
-			v.Joined = append(v.Joined, m)
-			v.Matches = append(v.Matches, postgres.Match{
-				Version: ref.Published, Trigger: ref.Trigger, UserID: item.UserID, Depth: item.Depth,
-			})
-		case !holds && held[m]:
-			v.Left = append(v.Left, m)
+		before := q.Standing[m]
+		now, rose := follow(ref.Triggers[ref.Trigger].Holds, q.Subject, before.Holds, q.Item.DueFor(m))
+		if rose {
+			v.Matches = append(v.Matches, postgres.Match{Version: ref.Published, Trigger: ref.Trigger})
+		}
+		if now != before || rose || q.Item.Asked(m) {
+			v.Turns = append(v.Turns, postgres.Turn{Membership: m, Standing: now, Edge: rose || now.Holds != before.Holds})
 		}
 	}
-	return v
 }
 
-// concerned lists each filter trigger once that reads a property which changed; all of them where
-// the user is new.
-func concerned(item *postgres.Item, live *postgres.LiveSet) []postgres.TriggerRef {
-	if item.Has(automation.EventUserCreated) {
-		return live.Filters
+// maxTurns is how many turns by time alone are followed that came while nobody asked.
+const maxTurns = 100
+
+// follow asks a filter at a moment, and before that at each instant since then at which time alone may
+// have changed the answer: nothing that was missed while the clock stood still is lost. It reports
+// whether the filter started to hold.
+func follow(f *filter.Filter, s filter.Subject, holds bool, since time.Time) (now postgres.Standing, rose bool) {
+	end := s.Now
+	if since.IsZero() || since.After(end) {
+		since = end
 	}
-	var refs []postgres.TriggerRef
-	for _, name := range item.Changed {
-		for _, ref := range live.ByProperty[name] {
-			if !slices.Contains(refs, ref) {
-				refs = append(refs, ref)
-			}
+	s.Now = since
+	for turns := 0; ; turns++ {
+		if turns == maxTurns {
+			s.Now = end
 		}
+		answer := f.Match(s)
+		rose = rose || answer && !holds
+		holds = answer
+		next, ok := f.NextFlip(s)
+		switch {
+		case !ok:
+			return postgres.Standing{Holds: holds}, rose
+		case next.After(end):
+			return postgres.Standing{Holds: holds, Due: next}, rose
+		}
+		s.Now = next
 	}
-	return refs
 }

@@ -68,7 +68,7 @@ func (b *bundle) publish(name, head string) *postgres.Publication {
 	require.NoError(b.t, err)
 	_, _, err = b.db.SaveDraft(b.ctx, d, "")
 	require.NoError(b.t, err)
-	p, err := b.db.Publish(b.ctx, name, false)
+	p, err := b.db.Publish(b.ctx, name, postgres.Existing{})
 	require.NoError(b.t, err)
 	return p
 }

@@ -75,6 +75,9 @@ func (p *Pump) Once(ctx context.Context) (items int, err error) {
 		p.metrics.evaluated(done)
 	}
 	p.starter.Start(done.Orders)
+	if done.Left > 0 {
+		p.starter.Wake()
+	}
 	return done.Items, err
 }
 
@@ -95,6 +98,7 @@ func (p *Pump) oneByOne(ctx context.Context) (postgres.Evaluation, error) {
 		}
 		all.Items += done.Items
 		all.Orders = append(all.Orders, done.Orders...)
+		all.Left += done.Left
 		all.Oldest = done.Oldest
 	}
 	return all, nil
@@ -105,6 +109,8 @@ type Metrics struct {
 	items     prometheus.Counter
 	wait      prometheus.Histogram
 	enrolled  prometheus.Counter
+	left      prometheus.Counter
+	late      prometheus.Histogram
 	started   prometheus.Counter
 	startTime prometheus.Histogram
 }
@@ -116,10 +122,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		items:     prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_items_evaluated_total", Help: "Work items evaluated."}),
 		wait:      prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rollcall_evaluation_wait_seconds", Help: "Age of the oldest work item of a batch when its evaluation ended.", Buckets: buckets}),
 		enrolled:  prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_enrollments_total", Help: "Enrollments made by triggers."}),
+		left:      prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_leavings_total", Help: "Enrollments ended because a condition came to hold."}),
+		late:      prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rollcall_clock_lateness_seconds", Help: "How late the clock noticed what time alone may have changed.", Buckets: buckets}),
 		started:   prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_starts_total", Help: "Enrollments that Temporal took."}),
 		startTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rollcall_start_seconds", Help: "Duration of a start in Temporal.", Buckets: buckets}),
 	}
-	r.MustRegister(m.items, m.wait, m.enrolled, m.started, m.startTime)
+	r.MustRegister(m.items, m.wait, m.enrolled, m.left, m.late, m.started, m.startTime)
 	return m
 }
 
@@ -129,7 +137,14 @@ func (m *Metrics) evaluated(e postgres.Evaluation) {
 	}
 	m.items.Add(float64(e.Items))
 	m.enrolled.Add(float64(len(e.Orders)))
+	m.left.Add(float64(e.Left))
 	m.wait.Observe(time.Since(e.Oldest).Seconds())
+}
+
+func (m *Metrics) rang(r postgres.Rung) {
+	if m != nil {
+		m.late.Observe(r.Late.Seconds())
+	}
 }
 
 func (m *Metrics) startedIn(d time.Duration) {

@@ -211,6 +211,7 @@ func (s *Starter) sweepAll(ctx context.Context) {
 // tellAll carries out commands.
 func (s *Starter) tellAll(ctx context.Context) {
 	every(ctx, 500*time.Millisecond, s.wake, func() {
+		s.tellRuns(ctx)
 		commands, err := s.db.Commands(ctx, 200)
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("read of commands", "error", err)

@@ -15,29 +15,26 @@ type Kind struct {
 	Title       string `json:"title"`
 	Description string `json:"description"`
 
-	judge postgres.Judge // nil where nothing that happens to users matches
+	judge func(*postgres.Question, *postgres.Verdict) // nil where nothing that happens to users matches
 }
 
 // Kinds lists the kinds of triggers.
 func Kinds() []Kind {
 	return []Kind{
 		{"event", "An event occurs", `Enrolls the user of an event by its name: {"event": "user.created"}; "where" is asked of the user and the event at that moment.`, judgeEvents},
-		{"filter", "A filter starts to hold", `Enrolls a user when the answer of a filter goes from no to yes: {"filter": {…}}. Those for whom it holds at publication are enrolled only if asked for.`, judgeFilters},
+		{"filter", "A filter starts to hold", `Enrolls a user when the answer of a filter goes from no to yes, by a change, an event or time alone: {"filter": {…}}. Those for whom it holds at publication are enrolled only if asked for.`, judgeFilters},
 		{"manual", "On request", `Enrolls by POST /v1/workflows/{name}/enrollments only: {"manual": true}. Every other workflow takes such requests too.`, nil},
 	}
 }
 
-// judge asks all kinds of triggers about an item.
-func judge(item *postgres.Item, live *postgres.LiveSet, held map[postgres.Membership]bool) postgres.Verdict {
-	var all postgres.Verdict
+// judge asks all kinds of triggers about an item, and the conditions to leave.
+func judge(q *postgres.Question) postgres.Verdict {
+	var v postgres.Verdict
 	for _, k := range Kinds() {
-		if k.judge == nil {
-			continue
+		if k.judge != nil {
+			k.judge(q, &v)
 		}
-		v := k.judge(item, live, held)
-		all.Matches = append(all.Matches, v.Matches...)
-		all.Joined = append(all.Joined, v.Joined...)
-		all.Left = append(all.Left, v.Left...)
 	}
-	return all
+	judgeLeaving(q, &v)
+	return v
 }

@@ -12,6 +12,7 @@ import (
 	"rollcall/automation"
 	"rollcall/examples"
 	"rollcall/filter"
+	"rollcall/postgres"
 )
 
 // exampleWorld is where the examples send webhooks to.
@@ -43,7 +44,7 @@ func seed(ctx context.Context, service *app.App, worldAddr string) error {
 		if _, _, err := db.SaveDraft(ctx, document, ""); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		if _, err := db.Publish(ctx, document.Name, false); err != nil {
+		if _, err := db.Publish(ctx, document.Name, postgres.Existing{}); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 	}
