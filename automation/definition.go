@@ -47,21 +47,24 @@ type Document struct {
 	Steps       []Step    `json:"steps"`                 // what happens, in order
 }
 
-// Trigger is one way into a workflow: exactly one of Event, Filter and Manual is set.
+// Trigger is one way into a workflow: exactly one of Event, Filter, Schedule and Manual is set.
 type Trigger struct {
-	Event  string       `json:"event,omitempty"`  // the name of an event that enrolls its user
-	Filter *filter.Tree `json:"filter,omitempty"` // enrolls when it starts to hold
-	Manual bool         `json:"manual,omitempty"` // enrolls on request only
-	Where  *filter.Tree `json:"where,omitempty"`  // asked of the user, and of the event, at the moment of the event
+	Event    string       `json:"event,omitempty"`    // the name of an event that enrolls its user
+	Filter   *filter.Tree `json:"filter,omitempty"`   // enrolls when it starts to hold
+	Schedule *Schedule    `json:"schedule,omitempty"` // enrolls at each firing
+	Manual   bool         `json:"manual,omitempty"`   // enrolls on request only
+	Where    *filter.Tree `json:"where,omitempty"`    // asked of the user, and of the event, at the moment of the event or of the firing
 }
 
-// Kind names the kind of trigger: "event", "filter" or "manual".
+// Kind names the kind of trigger: "event", "filter", "schedule" or "manual".
 func (t Trigger) Kind() string {
 	switch {
 	case t.Event != "":
 		return "event"
 	case t.Filter != nil:
 		return "filter"
+	case t.Schedule != nil:
+		return "schedule"
 	default:
 		return "manual"
 	}

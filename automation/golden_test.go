@@ -114,10 +114,12 @@ func TestGoldenFilesHaveEveryProblem(t *testing.T) {
 	slices.Sort(codes)
 	// The limits on triggers, arms and steps have tests of their own.
 	require.Equal(t, []string{
-		"again-invalid", "arm-invalid", "condition-invalid", "delay-out-of-range", "duplicate-member", "duplicate-step-id", "else-missing", "else-not-last",
-		"empty-graph", "empty-group", "guard-invalid", "invalid-name", "invalid-utf8", "json-too-deep", "malformed-json", "mixed-group", "no-event",
-		"no-trigger", "nul-character", "operand-invalid", "operator-type-mismatch", "required", "share-invalid", "too-long", "trigger-missing", "unknown-action",
-		"unknown-event", "unknown-field", "unknown-property", "unknown-step-type", "unknown-time-zone", "unknown-trigger-kind",
-		"unreachable-step", "where-not-taken", "wrong-type",
+		"again-invalid", "arm-invalid", "condition-invalid", "day-out-of-range", "delay-out-of-range", "duplicate-day",
+		"duplicate-member", "duplicate-step-id", "else-missing", "else-not-last", "empty-graph", "empty-group", "guard-invalid",
+		"invalid-date", "invalid-day", "invalid-name", "invalid-time", "invalid-utf8", "json-too-deep", "malformed-json",
+		"mixed-group", "no-event", "no-trigger", "nul-character", "offset-out-of-range", "operand-invalid",
+		"operator-type-mismatch", "required", "schedule-invalid", "share-invalid", "too-long", "trigger-missing",
+		"unknown-action", "unknown-event", "unknown-field", "unknown-property", "unknown-step-type", "unknown-time-zone",
+		"unknown-trigger-kind", "unreachable-step", "where-not-taken", "wrong-type",
 	}, slices.Compact(codes))
 }

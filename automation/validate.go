@@ -117,17 +117,17 @@ func (v *validator) triggers(triggers []Trigger) {
 	for i, t := range triggers {
 		at := strictjson.Index("/triggers", i)
 		kinds := 0
-		for _, set := range []bool{t.Event != "", t.Filter != nil, t.Manual} {
+		for _, set := range []bool{t.Event != "", t.Filter != nil, t.Schedule != nil, t.Manual} {
 			if set {
 				kinds++
 			}
 		}
 		if kinds != 1 {
-			v.Add(at, "unknown-trigger-kind", `a trigger has exactly one of "event", "filter" and "manual"`)
+			v.Add(at, "unknown-trigger-kind", `a trigger has exactly one of "event", "filter", "schedule" and "manual"`)
 			continue
 		}
-		if t.Where != nil && t.Event == "" {
-			v.Add(at+"/where", "where-not-taken", `only an event trigger has a "where"`)
+		if t.Where != nil && t.Event == "" && t.Schedule == nil {
+			v.Add(at+"/where", "where-not-taken", `only an event trigger and a schedule have a "where"`)
 		}
 		v.triggerParts(t, at)
 	}
@@ -136,8 +136,14 @@ func (v *validator) triggers(triggers []Trigger) {
 func (v *validator) triggerParts(t Trigger, at string) {
 	if t.Event != "" {
 		v.eventName(t.Event, at+"/event")
-		if t.Where != nil {
-			v.filter(t.Where, at+"/where", true)
+	}
+	if t.Where != nil {
+		v.filter(t.Where, at+"/where", t.Event != "")
+	}
+	if t.Schedule != nil {
+		t.Schedule.Validate(at+"/schedule", &v.Problems, v.properties)
+		if t.Schedule.TimeZone == "" && v.zone == filter.OwnZone {
+			v.Add(at+"/schedule/time_zone", "required", "where each user has their own time zone, a schedule says its own")
 		}
 	}
 	if t.Filter != nil {
