@@ -75,6 +75,7 @@ func (s *Set) Register(r worker.ActivityRegistry) {
 	r.RegisterActivityWithOptions(s.beginDelay, activity.RegisterOptions{Name: workflows.BeginDelayActivity})
 	r.RegisterActivityWithOptions(s.takeBranch, activity.RegisterOptions{Name: workflows.TakeBranchActivity})
 	r.RegisterActivityWithOptions(s.finishEnrollment, activity.RegisterOptions{Name: workflows.FinishEnrollmentActivity})
+	r.RegisterActivityWithOptions(s.openRuns, activity.RegisterOptions{Name: workflows.OpenRunsActivity})
 	r.RegisterActivityWithOptions(s.stepRun, activity.RegisterOptions{Name: workflows.StepRunActivity})
 }
 

@@ -7,12 +7,34 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"rollcall/postgres"
 	"rollcall/workflows"
 )
 
 // maxStep is how many users one step of a run decides at most.
-const maxStep = 500
+const maxStep = 1000
+
+// openRuns makes runs of the firings of a schedule that are due, and returns those that the workflow
+// has to carry out. Asked again, it returns them again.
+func (s *Set) openRuns(ctx context.Context, in workflows.ScheduledInput) ([]string, error) {
+	id := activity.GetInfo(ctx).WorkflowExecution.ID
+	if !in.Woken.Equal(in.Woken.Truncate(time.Minute)) { // by an operator: schedules wake at full minutes
+		if _, err := s.DB.RunNow(ctx, in.Definition, &in.Trigger, id); err != nil {
+			return nil, fmt.Errorf("trigger %d of %s by hand: %w", in.Trigger, in.Definition, err)
+		}
+		return s.DB.OpenRuns(ctx, id)
+	}
+	until := time.Now()
+	if in.Woken.After(until) && in.Woken.Before(until.Add(time.Minute)) {
+		until = in.Woken // Temporal's clock is ahead of ours
+	}
+	if _, err := s.DB.OpenDue(ctx, in.Definition, in.Trigger, until, id); err != nil {
+		return nil, fmt.Errorf("trigger %d of %s: %w", in.Trigger, in.Definition, err)
+	}
+	return s.DB.OpenRuns(ctx, id)
+}
 
 // stepRun decides the next users of a run, and says how long to wait to keep to its rate.
 func (s *Set) stepRun(ctx context.Context, in workflows.RunInput) (workflows.RunStep, error) {
@@ -33,8 +55,11 @@ func (s *Set) stepRun(ctx context.Context, in workflows.RunInput) (workflows.Run
 // shownRun says in Markdown how far a run is.
 func shownRun(r *postgres.Run) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "### %s of `%s` version %d: %s\n\n%d users, %.0f %% decided: %d enrolled, %d held\n",
-		r.Kind, r.Workflow, r.Version, r.Status, r.Matched, 100*r.Done(), r.Enrolled, r.Held)
+	fmt.Fprintf(&s, "### %s of `%s` version %d: %s\n\n", r.Kind, r.Workflow, r.Version, r.Status)
+	if r.Nominal != nil {
+		fmt.Fprintf(&s, "Firing of %s, due at %s\n\n", *r.Nominal, r.DueAt.Format(time.RFC3339))
+	}
+	fmt.Fprintf(&s, "%d users, %.0f %% decided: %d enrolled, %d held\n", r.Matched, 100*r.Done(), r.Enrolled, r.Held)
 	var reasons []string
 	for reason := range r.Skipped {
 		reasons = append(reasons, reason)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -23,16 +24,17 @@ import (
 
 // Deps is what the API works with.
 type Deps struct {
-	DB       *postgres.DB
-	Catalog  automation.Catalog
-	Pump     *triggers.Pump                  // woken after each change
-	Starter  *triggers.Starter               // woken after each command
-	Temporal func(ctx context.Context) error // nil when Temporal answers
-	Metrics  prometheus.Gatherer
-	Keys     []string // bearer keys; none: everybody may call
-	UI       string   // what a Temporal workflow id is appended to for its page in the Web UI; "": no links
-	Log      *slog.Logger
-	Version  string
+	DB        *postgres.DB
+	Catalog   automation.Catalog
+	Pump      *triggers.Pump                  // woken after each change
+	Starter   *triggers.Starter               // woken after each command
+	Scheduler *triggers.Scheduler             // woken when definitions change
+	Temporal  func(ctx context.Context) error // nil when Temporal answers
+	Metrics   prometheus.Gatherer
+	Keys      []string // bearer keys; none: everybody may call
+	UI        string   // what a Temporal workflow id is appended to for its page in the Web UI; "": no links
+	Log       *slog.Logger
+	Version   string
 
 	HealthOnly bool // serves health and metrics, and no operation
 }
@@ -68,6 +70,7 @@ func New(d Deps) http.Handler {
 		return router
 	}
 	s.API = humagin.New(router, config(d.Version))
+	s.OpenAPI().Components.Schemas.RegisterTypeAlias(reflect.TypeFor[automation.Again](), reflect.TypeFor[againRule]())
 	s.routes()
 	s.docs(router)
 	return router
@@ -118,11 +121,12 @@ func (s *server) routes() {
 	operation(s, workflows, "POST", "/v1/workflows/{name}/archive", "archive-workflow", "Enroll nobody any more; what runs finishes", s.archiveWorkflow)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/versions", "list-versions", "List the versions of a workflow, newest first", s.listVersions)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/versions/{n}", "get-version", "Read one version", s.getVersion)
-	operation(s, workflows, "POST", "/v1/workflows/{name}/preview", "preview-workflow", "Count whom a workflow or a filter concerns now", s.previewWorkflow, previewBody)
+	operation(s, workflows, "POST", "/v1/workflows/{name}/preview", "preview-workflow", "Count whom a workflow or a filter concerns now", s.previewWorkflow, definitionSize)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/explain", "explain-workflow", "Tell why a user was or was not enrolled, now or then", s.explainWorkflow)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/decisions", "list-decisions", "List why a user was or was not enrolled", s.listDecisions)
 
 	operation(s, workflows, "GET", "/v1/workflows/{name}/runs", "list-runs", "List the runs that enroll many users, newest first", s.listRuns)
+	operation(s, workflows, "POST", "/v1/workflows/{name}/runs", "run-now", "Let a schedule fire by hand, at once", s.runNow)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/runs/{run}", "get-run", "Read a run", s.getRun)
 	operation(s, workflows, "POST", "/v1/workflows/{name}/runs/{run}/pause", "pause-run", "Let a run wait", s.setRun(postgres.RunPaused))
 	operation(s, workflows, "POST", "/v1/workflows/{name}/runs/{run}/resume", "resume-run", "Let a run go on", s.setRun(postgres.RunRunning))

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,7 +17,7 @@ import (
 
 type previewIn struct {
 	WorkflowPath
-	RawBody []byte
+	Body *PreviewBody
 }
 
 // PreviewBody is what to preview; nothing at all is the saved workflow.
@@ -30,46 +29,54 @@ type PreviewBody struct {
 type previewOut struct{ Body *postgres.Preview }
 
 func (s *server) previewWorkflow(ctx context.Context, in *previewIn) (*previewOut, error) {
-	tree, document, err := in.read()
+	body := in.Body
+	if body == nil {
+		body = &PreviewBody{}
+	}
+	switch {
+	case body.Filter != nil && body.Workflow != nil:
+		var p automation.Problems
+		p.Add("/filter", "ambiguous", `a preview is of a "filter" or of a "workflow", not of both`)
+		return nil, automation.Invalid("the preview", p)
+	case body.Filter != nil:
+		tree, err := filterOf(body.Filter)
+		if err != nil {
+			return nil, below("/filter", err)
+		}
+		p, err := s.DB.PreviewFilter(ctx, in.Name, tree)
+		return &previewOut{p}, below("/filter", err)
+	case body.Workflow != nil:
+		document, err := documentOf(body.Workflow, in.Name)
+		if err != nil {
+			return nil, below("/workflow", err)
+		}
+		p, err := s.DB.PreviewDocument(ctx, in.Name, document)
+		return &previewOut{p}, below("/workflow", err)
+	default:
+		p, err := s.DB.PreviewDocument(ctx, in.Name, nil)
+		return &previewOut{p}, err
+	}
+}
+
+// filterOf reads a filter from decoded JSON.
+func filterOf(v any) (*filter.Tree, error) {
+	var t filter.Tree
+	var problems automation.Problems
+	t.DecodeJSON(v, "", &problems)
+	return &t, automation.Invalid("the filter", problems)
+}
+
+// documentOf reads the definition of a workflow from decoded JSON.
+func documentOf(v map[string]any, name string) (*automation.Document, error) {
+	text, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
-	var p *postgres.Preview
-	if tree != nil {
-		p, err = s.DB.PreviewFilter(ctx, in.Name, tree)
-		return &previewOut{p}, below("/filter", err)
-	}
-	p, err = s.DB.PreviewDocument(ctx, in.Name, document)
-	return &previewOut{p}, below("/workflow", err)
-}
-
-// read finds what is to be previewed; both are nil for the saved workflow.
-func (in *previewIn) read() (*filter.Tree, *automation.Document, error) {
-	if len(in.RawBody) == 0 {
-		return nil, nil, nil
-	}
-	v, err := strictjson.Parse(in.RawBody)
-	if err != nil {
-		return nil, nil, err
-	}
-	var body struct {
-		Filter   *filter.Tree `json:"filter"`
-		Workflow any          `json:"workflow"`
-	}
-	var problems automation.Problems
-	strictjson.Decode(v, "", &body, &problems)
-	if body.Filter != nil && body.Workflow != nil {
-		problems.Add("/filter", "ambiguous", `a preview is of a "filter" or of a "workflow", not of both`)
-	}
-	if err := automation.Invalid("the preview", problems); err != nil || body.Workflow == nil {
-		return body.Filter, nil, err
-	}
-	text, err := json.Marshal(body.Workflow)
-	if err != nil {
-		return nil, nil, err
-	}
 	document, err := automation.ParseDocument(text)
-	return nil, document, below("/workflow", err)
+	if err != nil {
+		return nil, err
+	}
+	return document, nameFrom(name, document)
 }
 
 // below moves the problems of an error to where the thing stands that they are about.
@@ -105,6 +112,23 @@ func (s *server) explainWorkflow(ctx context.Context, in *explainIn) (*explainOu
 	return &explainOut{x}, err
 }
 
+// againRule describes automation.Again as it stands in JSON.
+type againRule struct{}
+
+// Schema implements huma.SchemaProvider.
+func (againRule) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Description: "Whether a user who was in before is enrolled again.",
+		OneOf: []*huma.Schema{
+			{Type: huma.TypeString, Enum: []any{"never", "every_trigger"}},
+			{
+				Type: huma.TypeObject, AdditionalProperties: false, Required: []string{"after"},
+				Properties: map[string]*huma.Schema{"after": {Type: huma.TypeString, Examples: []any{"30d"}}},
+			},
+		},
+	}
+}
+
 type runsIn struct {
 	WorkflowPath
 	Page
@@ -121,6 +145,9 @@ func (s *server) listRuns(ctx context.Context, in *runsIn) (*List[RunOut], error
 	if err := in.read(&after); err != nil {
 		return nil, err
 	}
+	if after != nil && !isID(after.ID) {
+		return nil, badPageToken()
+	}
 	runs, err := s.DB.Runs(ctx, in.Name, after, in.limit()+1)
 	if err != nil {
 		return nil, err
@@ -135,6 +162,31 @@ func (s *server) listRuns(ctx context.Context, in *runsIn) (*List[RunOut], error
 	}
 	last := &runs[len(runs)-1]
 	return page(items, pageToken(postgres.RunCursor{CreatedAt: last.CreatedAt, ID: last.ID})), nil
+}
+
+type runNowIn struct {
+	WorkflowPath
+	Body *struct {
+		Trigger *int `json:"trigger,omitempty" minimum:"0" doc:"The position of the schedule trigger; the only schedule if left out."`
+	}
+}
+
+type runNowOut struct {
+	Status int
+	Body   RunOut
+}
+
+func (s *server) runNow(ctx context.Context, in *runNowIn) (*runNowOut, error) {
+	var trigger *int
+	if in.Body != nil {
+		trigger = in.Body.Trigger
+	}
+	r, err := s.DB.RunNow(ctx, in.Name, trigger, "")
+	if err != nil {
+		return nil, err
+	}
+	s.Starter.Wake()
+	return &runNowOut{http.StatusCreated, RunOut{*r, r.Done()}}, nil
 }
 
 type runPath struct {
@@ -211,21 +263,11 @@ func (s *server) decideHeld(decide func(ctx context.Context, definition string, 
 // matching reads the filter of a list of users.
 func matching(text string) (*filter.Tree, error) {
 	v, err := strictjson.Parse([]byte(text))
+	if syntax, ok := errors.AsType[*strictjson.SyntaxError](err); ok {
+		return nil, newProblem(http.StatusBadRequest, syntax.Code, "filter: "+syntax.Message)
+	}
 	if err != nil {
-		return nil, newProblem(http.StatusBadRequest, "malformed-json", "filter: "+err.Error())
+		return nil, err
 	}
-	var t filter.Tree
-	var problems automation.Problems
-	t.DecodeJSON(v, "", &problems)
-	return &t, automation.Invalid("the filter", problems)
-}
-
-// previewBody describes the body of a preview, which has a validator of its own.
-func previewBody(o *huma.Operation) {
-	o.MaxBodyBytes = 512<<10 + 1
-	o.SkipValidateBody = true
-	o.RequestBody = &huma.RequestBody{
-		Description: "A filter or a definition; nothing for the saved workflow.",
-		Content:     map[string]*huma.MediaType{"application/json": {Schema: huma.SchemaFromType(huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer), reflect.TypeFor[PreviewBody]())}},
-	}
+	return filterOf(v)
 }

@@ -23,6 +23,8 @@ type Workflow struct {
 	Draft       json.RawMessage                     `json:"draft" doc:"The definition as last saved."`
 	DraftHash   string                              `json:"draft_hash"`
 	Enrollments map[automation.EnrollmentStatus]int `json:"enrollments,omitempty" doc:"How many, by status."`
+	Schedules   []ScheduleOut                       `json:"schedules,omitempty" doc:"The schedules of the version that is live, in Temporal."`
+	NextRuns    []NextRun                           `json:"next_runs,omitempty" doc:"When schedule triggers fire next: those of the live version, else of the draft."`
 	CreatedAt   time.Time                           `json:"created_at"`
 	UpdatedAt   time.Time                           `json:"updated_at"`
 }
@@ -52,6 +54,9 @@ func (s *server) workflow(ctx context.Context, status int, d *automation.Definit
 	}
 	w := workflowOf(d)
 	w.Enrollments, err = s.DB.Counts(ctx, d.Name)
+	if err == nil {
+		err = s.addSchedules(ctx, d, &w)
+	}
 	return &WorkflowOut{Status: status, ETag: `"` + d.DraftHash + `"`, Body: w}, err
 }
 
@@ -106,13 +111,8 @@ func (s *server) putWorkflow(ctx context.Context, in *putWorkflowIn) (*WorkflowO
 	if err != nil {
 		return nil, err
 	}
-	if document.Name == "" {
-		document.Name = in.Name
-	}
-	if document.Name != in.Name {
-		var p automation.Problems
-		p.Add("/name", "name-differs", "the address says %q and the definition %q", in.Name, document.Name)
-		return nil, automation.Invalid("the workflow", p)
+	if err := nameFrom(in.Name, document); err != nil {
+		return nil, err
 	}
 	if in.IfMatch == "*" {
 		if _, err := s.DB.Definition(ctx, in.Name); errors.Is(err, automation.ErrNotFound) {
@@ -121,6 +121,16 @@ func (s *server) putWorkflow(ctx context.Context, in *putWorkflowIn) (*WorkflowO
 	}
 	d, created, err := s.DB.SaveDraft(ctx, document, hashOf(in.IfMatch))
 	return s.workflow(ctx, createdOr(created), d, err)
+}
+
+// nameFrom gives a definition the name in the address; one that says another name is refused.
+func nameFrom(address string, d *automation.Document) error {
+	var p automation.Problems
+	if d.Name != "" && d.Name != address {
+		p.Add("/name", "name-differs", "the address says %q and the definition %q", address, d.Name)
+	}
+	d.Name = address
+	return automation.Invalid("the workflow", p)
 }
 
 // hashOf is the hash in an If-Match header; "" where any draft will do.
@@ -152,13 +162,6 @@ type ValidateOut struct {
 	}
 }
 
-// NextRun is an instant at which a schedule trigger will fire.
-type NextRun struct {
-	Trigger int       `json:"trigger" doc:"The position of the trigger."`
-	Local   string    `json:"local"`
-	UTC     time.Time `json:"utc"`
-}
-
 func (s *server) validateWorkflow(ctx context.Context, in *DefinitionIn) (*ValidateOut, error) {
 	out := &ValidateOut{}
 	out.Body.NextRuns, out.Body.Problems = []NextRun{}, []automation.Problem{}
@@ -176,7 +179,9 @@ func (s *server) validateWorkflow(ctx context.Context, in *DefinitionIn) (*Valid
 	case err != nil:
 		return nil, err
 	}
-	out.Body.Valid = len(out.Body.Problems) == 0
+	if out.Body.Valid = len(out.Body.Problems) == 0; out.Body.Valid {
+		out.Body.NextRuns = nextRuns(document)
+	}
 	return out, nil
 }
 
@@ -198,23 +203,27 @@ func (s *server) publishWorkflow(ctx context.Context, in *publishIn) (*publishOu
 	}
 	p, err := s.DB.Publish(ctx, in.Name, existing)
 	s.Starter.Wake()
+	s.Scheduler.Wake()
 	return &publishOut{p}, err
 }
 
 func (s *server) pauseWorkflow(ctx context.Context, in *WorkflowPath) (*WorkflowOut, error) {
 	d, err := s.DB.Pause(ctx, in.Name)
+	s.Scheduler.Wake()
 	return s.workflow(ctx, http.StatusOK, d, err)
 }
 
 func (s *server) resumeWorkflow(ctx context.Context, in *WorkflowPath) (*WorkflowOut, error) {
 	d, err := s.DB.Resume(ctx, in.Name)
 	s.Starter.Wake()
+	s.Scheduler.Wake()
 	return s.workflow(ctx, http.StatusOK, d, err)
 }
 
 func (s *server) archiveWorkflow(ctx context.Context, in *WorkflowPath) (*WorkflowOut, error) {
 	d, err := s.DB.Archive(ctx, in.Name)
 	s.Starter.Wake()
+	s.Scheduler.Wake()
 	return s.workflow(ctx, http.StatusOK, d, err)
 }
 

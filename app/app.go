@@ -40,6 +40,7 @@ type App struct {
 	pump     *triggers.Pump
 	starter  *triggers.Starter
 	clock    *triggers.Clock
+	calendar *triggers.Scheduler
 	actions  *activities.Set // nil when this process is no worker
 }
 
@@ -82,6 +83,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	})
 	a.pump = triggers.NewPump(a.db, a.starter, a.log, metrics)
 	a.clock = triggers.NewClock(a.db, a.pump, a.log)
+	a.calendar = triggers.NewScheduler(a.db, a.starter, a.log)
 	if c.Worker {
 		deps, err := c.connectors(ctx)
 		if err != nil {
@@ -91,7 +93,7 @@ func (a *App) open(ctx context.Context) (err error) {
 		a.actions = activities.New(deps)
 	}
 	handler := api.New(api.Deps{
-		DB: a.db, Catalog: catalog, Pump: a.pump, Starter: a.starter, Temporal: a.checkTemporal, Metrics: registry,
+		DB: a.db, Catalog: catalog, Pump: a.pump, Starter: a.starter, Scheduler: a.calendar, Temporal: a.checkTemporal, Metrics: registry,
 		Keys: c.APIKeys, UI: c.uiRoot(), Log: a.log, Version: Version, HealthOnly: !c.API,
 	})
 	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
@@ -124,6 +126,7 @@ func (a *App) newWorker(failed func(error)) worker.Worker {
 	})
 	w.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: "Enrollment"})
 	w.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: "Backfill"})
+	w.RegisterWorkflowWithOptions(workflows.ScheduledEnrollment, workflow.RegisterOptions{Name: "ScheduledEnrollment"})
 	a.actions.Register(w)
 	return w
 }
@@ -156,6 +159,7 @@ func (a *App) Run(ctx context.Context) error {
 	group.Go(func() error { a.starter.Run(ctx); return nil })
 	group.Go(func() error { a.pump.Run(ctx); return nil })
 	group.Go(func() error { a.clock.Run(ctx); return nil })
+	group.Go(func() error { a.calendar.Run(ctx); return nil })
 	group.Go(func() error {
 		<-ctx.Done()
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)

@@ -22,20 +22,20 @@ func FirstDay(at time.Time, zone *time.Location) time.Time {
 func Skipped(zone *time.Location) map[string]string {
 	skipped := map[string]string{}
 	// Far from now zones follow rules, which skip no dates.
-	for at := time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC); at.Year() < 2100; {
-		end := nextChange(at, zone)
-		if end.IsZero() {
+	for at := civil(1, time.January, 1).Time; at.Year() < 2100; {
+		change := nextChange(at, zone)
+		if change.IsZero() {
 			break
 		}
-		_, before := end.Add(-1).In(zone).Zone()
-		_, after := end.In(zone).Zone()
+		_, before := change.Add(-1).In(zone).Zone()
+		_, after := change.In(zone).Zone()
 		if after-before >= 24*60*60 {
-			next := dayOf(end, zone)
+			next := dayOf(change, zone)
 			for d := next.plus(-1); d.begins(zone).Equal(next.begins(zone)); d = d.plus(-1) {
 				skipped[d.Format(time.DateOnly)] = next.Format(time.DateOnly)
 			}
 		}
-		at = end
+		at = change
 	}
 	return skipped
 }

@@ -129,6 +129,9 @@ func (db *DB) Publish(ctx context.Context, name string, existing Existing) (*Pub
 		if err != nil {
 			return err
 		}
+		if err := beginSchedules(ctx, tx, version, now); err != nil {
+			return err
+		}
 		if p.Matching, err = db.baseline(ctx, tx, version, now); err != nil {
 			return err
 		}
@@ -178,7 +181,10 @@ func replaceLive(ctx context.Context, tx pgx.Tx, d *automation.Definition, epoch
 func retire(ctx context.Context, tx pgx.Tx, name string, epoch int64, now time.Time) error {
 	if _, err := tx.Exec(ctx, `
 		update runs set status = 'aborted', reason = 'another version was published, or the workflow archived', ended_at = $2, updated_at = $2
-		where definition = $1 and ended_at is null`, name, now); err != nil {
+		where definition = $1 and ended_at is null and kind = 'backfill'`, name, now); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `update schedules set live_until = $2 where definition = $1 and live_until is null`, name, now); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `

@@ -169,13 +169,28 @@ func (db *DB) EndEnrollment(ctx context.Context, e End) (automation.EnrollmentSt
 }
 
 // ToStart lists enrollments that Temporal does not have: those made longer ago than lost and not
-// handed to it, and those handed longer ago than unbegun whose first step has not begun.
+// handed to it, and those handed longer ago than unbegun whose first step has not begun. Those of runs
+// are left out.
 func (db *DB) ToStart(ctx context.Context, limit int, lost, unbegun time.Duration) ([]Order, error) {
 	now := db.clock()
 	return collect[Order](ctx, db.pool, `
 		select id::text, definition, version, user_id, ordinal from enrollments
-		where status = 'pending' and (handed_at is null and created_at < $2 or handed_at < $3)
+		where status = 'pending' and run_id is null and (handed_at is null and created_at < $2 or handed_at < $3)
 		order by created_at limit $1`, limit, now.Add(-lost), now.Add(-unbegun))
+}
+
+// RunsToStart takes enrollments of runs that Temporal does not have, oldest first. What it takes nobody
+// else is offered for the time of lost.
+func (db *DB) RunsToStart(ctx context.Context, limit int, lost, unbegun time.Duration) ([]Order, error) {
+	now := db.clock()
+	return collect[Order](ctx, db.pool, `
+		update enrollments set offered_at = $2 where id in (
+			select id from enrollments
+			where status = 'pending' and run_id is not null
+			and (handed_at is null and (offered_at is null or offered_at < $3) or handed_at < $4 and offered_at < $3)
+			order by created_at limit $1 for update skip locked
+		)
+		returning id::text, definition, version, user_id, ordinal`, limit, now, now.Add(-lost), now.Add(-unbegun))
 }
 
 // ToCheck lists live enrollments that should have moved on since before, or whose wait should have

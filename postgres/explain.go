@@ -161,6 +161,10 @@ func (x *explaining) ask(ctx context.Context) error {
 			if err := x.heard(ctx, t, &e); err != nil {
 				return err
 			}
+		case t.Schedule != nil && t.Where != nil:
+			e.ExplainedFilter = *explained(t.Where)
+		case t.Schedule != nil:
+			e.Matched = true
 		}
 		o.Triggers = append(o.Triggers, e)
 	}
@@ -272,7 +276,7 @@ func (x *explaining) whyNot() string {
 		return "no version was live"
 	}
 	for _, t := range x.out.Triggers {
-		if !t.Matched {
+		if !t.Matched || t.Kind == "schedule" { // whose firings leave decisions
 			continue
 		}
 		if t.Since != nil && !t.Since.After(x.published) {

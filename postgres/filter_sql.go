@@ -68,8 +68,11 @@ type sqlFilter struct {
 // compileSQL writes a filter as a condition on the row u of users, as of now. Zones are those of the
 // users, where usesOwnZones says that they are needed.
 func compileSQL(f *filter.Filter, now time.Time, zones []string, a *sqlArgs) string {
-	w := &sqlFilter{args: a, now: now, zones: zones}
-	return w.tree(f)
+	return newFilter(now, zones, a).tree(f)
+}
+
+func newFilter(now time.Time, zones []string, a *sqlArgs) *sqlFilter {
+	return &sqlFilter{args: a, now: now.Truncate(filter.Resolution), zones: zones}
 }
 
 func (w *sqlFilter) tree(f *filter.Filter) string {

@@ -10,9 +10,10 @@ import (
 )
 
 // flipSQL writes an expression for an instant until which the filter's answer for the row u of users
-// stays, by time alone: null where it stays for ever, else between now and filter.NextFlip.
+// stays, by time alone: null where it stays for ever, else between now, in microseconds, and
+// filter.NextFlip.
 func flipSQL(f *filter.Filter, now time.Time, zones []string, a *sqlArgs) string {
-	w := &sqlFilter{args: a, now: now, zones: zones}
+	w := newFilter(now, zones, a)
 	join := func(parts [][]string) []string { return slices.Concat(parts...) }
 	flips := filter.Walk(f, w.flips, join, join, func(part []string) []string { return part })
 	if len(flips) == 0 {
@@ -57,7 +58,7 @@ func (w *sqlFilter) expires(l *filter.Leaf) []string {
 	if l.Op == filter.AtMost {
 		newer = *l.Count
 	}
-	return []string{"(select e.occurred_at + " + w.args.add(l.Back) + " " + w.events(l) +
+	return []string{"(select least(e.occurred_at + " + w.args.add(l.Back) + ", " + w.horizon() + ") " + w.events(l) +
 		" order by e.occurred_at desc offset " + w.args.add(newer) + " limit 1)"}
 }
 
@@ -81,6 +82,7 @@ func (w *sqlFilter) returns(l *filter.Leaf, v sqlValue, at func(zone *time.Locat
 
 // soonest is when a boundary may pass an instant that lies at from or later, and is not before now.
 func (w *sqlFilter) soonest(from string, lead time.Duration) string {
-	return "least(greatest(" + w.args.add(ceil(w.now)) + ", " + from + " - " + w.args.add(lead) + "), " +
-		w.args.add(floor(w.now.Add(filter.Horizon))) + ")"
+	return "least(greatest(" + w.args.add(w.now) + ", " + from + " - " + w.args.add(lead) + "), " + w.horizon() + ")"
 }
+
+func (w *sqlFilter) horizon() string { return w.args.add(w.now.Add(filter.Horizon)) }

@@ -1,10 +1,6 @@
 package postgres
 
-import (
-	"time"
-
-	"rollcall/filter"
-)
+import "rollcall/filter"
 
 // happened counts events.
 func (w *sqlFilter) happened(l *filter.Leaf) string {
@@ -29,7 +25,7 @@ func (w *sqlFilter) events(l *filter.Leaf) string {
 	}
 	from := "from events e where e.user_id = u.id and e.name = " + w.args.add(l.Event)
 	if l.Back > 0 {
-		from += " and e.occurred_at > " + w.args.add(floor(w.now.Add(-l.Back)))
+		from += " and e.occurred_at > " + w.args.add(w.now.Add(-l.Back))
 	}
 	if l.WhereFilter != nil {
 		inner := *w
@@ -96,10 +92,3 @@ func (w *sqlFilter) changes(l *filter.Leaf) string {
 func (w *sqlFilter) lastChange(l *filter.Leaf) string {
 	return "select c.at " + w.changes(l) + " order by c.id desc limit 1"
 }
-
-// floor and ceil bring an instant to the resolution of the database. An instant of the database is
-// later than another one where it is later than its floor, and not earlier where it is not earlier
-// than its ceil.
-func floor(at time.Time) time.Time { return at.UTC().Truncate(filter.Resolution) }
-
-func ceil(at time.Time) time.Time { return floor(at.Add(filter.Resolution - 1)) }

@@ -118,7 +118,7 @@ func (w *sqlFilter) bound(l *filter.Leaf, at func(zone *time.Location) time.Time
 		if l.Type == filter.Date {
 			return keyOf(filter.FirstDay(at(zone), zone), time.DateOnly)
 		}
-		return keyOf(ceil(at(zone)), "2006-01-02T15:04:05.999999")
+		return keyOf(at(zone).UTC(), "2006-01-02T15:04:05.999999")
 	})
 }
 

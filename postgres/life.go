@@ -116,6 +116,9 @@ func whyNoTrigger(triggers []ExplainedTrigger) string {
 		switch {
 		case t.Kind == "manual":
 			continue
+		case t.Kind == "schedule" && t.Matched:
+			parts = append(parts, fmt.Sprintf("trigger %d (schedule) had not fired for the user", t.Trigger))
+			continue
 		case t.Kind == "event" && t.Event == nil:
 			parts = append(parts, fmt.Sprintf("trigger %d heard no event", t.Trigger))
 			continue

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -82,14 +83,23 @@ func (db *DB) draft(ctx context.Context, name string) (*automation.Document, err
 }
 
 // population is the users for whom any of some filters holds, and none of others.
-type population struct{ any, none []*filter.Filter }
+type population struct {
+	all       bool // every user is one of those for whom any holds
+	any, none []*filter.Filter
+}
 
-// population is whom the filter triggers of the version concern.
+// population is whom the filter triggers and the schedules of the version concern. Of a schedule by a
+// date on the user's record, that is everybody whom some firing may concern.
 func (p *Published) population() population {
 	var all population
 	for _, t := range p.Triggers {
-		if t.Holds != nil {
+		switch {
+		case t.Holds != nil:
 			all.any = append(all.any, t.Holds)
+		case t.Schedule != nil && t.Where != nil:
+			all.any = append(all.any, t.Where)
+		case t.Schedule != nil:
+			all.all = true
 		}
 	}
 	for _, f := range []*filter.Filter{p.Unless, p.LeaveWhen} {
@@ -102,10 +112,7 @@ func (p *Published) population() population {
 
 // sql is the condition on a user u to be one of the population.
 func (p population) sql(now time.Time, zones []string, a *sqlArgs) string {
-	if len(p.any) == 0 {
-		return `false`
-	}
-	var either []string
+	either := []string{strconv.FormatBool(p.all)}
 	for _, f := range p.any {
 		either = append(either, compileSQL(f, now, zones, a))
 	}

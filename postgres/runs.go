@@ -15,26 +15,35 @@ import (
 // RunStatus is how far a run is.
 type RunStatus string
 
-// The statuses of a run. The last three are ends.
+// The statuses of a run. All but the first two are ends.
 const (
 	RunRunning   RunStatus = "running"
 	RunPaused    RunStatus = "paused"
 	RunCompleted RunStatus = "completed"
 	RunAborted   RunStatus = "aborted"
 	RunFailed    RunStatus = "failed"
+	RunMissed    RunStatus = "missed" // a firing that enrolled nobody
 )
+
+// fullSpeed is the rate of runs that have none of their own.
+const fullSpeed = 100_000
 
 // Run enrolls many users into one version, some of them at a time.
 type Run struct {
 	ID                 string         `json:"id"`
 	Workflow           string         `json:"workflow"`
 	Version            int            `json:"version"`
-	Kind               string         `json:"kind" enum:"backfill" doc:"A backfill enrolls those for whom a filter trigger held when the version was published."`
-	Status             RunStatus      `json:"status" enum:"running,paused,completed,aborted,failed"`
+	Kind               string         `json:"kind" enum:"backfill,schedule" doc:"A backfill enrolls those for whom a filter trigger held when the version was published; a schedule those whom one of its firings concerns."`
+	Status             RunStatus      `json:"status" enum:"running,paused,completed,aborted,failed,missed"`
+	Trigger            *int           `json:"trigger,omitempty" doc:"The position of the schedule trigger."`
+	Nominal            *string        `json:"nominal,omitempty" doc:"The local time of the firing."`
+	DueAt              *time.Time     `json:"due_at,omitempty" doc:"When the firing was due."`
+	ByHand             bool           `json:"by_hand,omitempty" doc:"Somebody asked for it."`
 	Matched            int            `json:"matched" doc:"How many users are to be decided."`
 	Enrolled           int            `json:"enrolled"`
 	Held               int            `json:"held" doc:"Enrollments that wait for approval."`
 	Skipped            map[string]int `json:"skipped" doc:"How many were not enrolled, by reason."`
+	Started            int            `json:"started" doc:"How many of the enrolled have begun their first step."`
 	PerSecond          int            `json:"per_second"`
 	Reason             string         `json:"reason,omitempty" doc:"Why it ended early."`
 	CreatedAt          time.Time      `json:"created_at"`
@@ -55,14 +64,15 @@ func (r *Run) Done() float64 {
 	return float64(decided) / float64(r.Matched)
 }
 
-const runColumns = `id::text, definition as workflow, version, kind, status, matched, enrolled, held, skipped, per_second, reason,
-	created_at, updated_at, ended_at, 'rollcall/' || kind || '/' || definition || '/' || version || '/' || attempt as temporal_workflow_id`
+const runColumns = `id::text, definition as workflow, version, kind, status, trigger, nominal, due_at, by_hand, matched, enrolled, held, skipped,
+	(select count(*) from enrollments e where e.run_id = runs.id and e.started_at is not null) as started, per_second, reason,
+	created_at, updated_at, ended_at, workflow_id as temporal_workflow_id`
 
 func newBackfill(ctx context.Context, tx pgx.Tx, v *Published, matched, perSecond int, now time.Time) (*Run, error) {
 	r, err := one[Run](ctx, tx, `
-		insert into runs (id, definition, version, kind, status, matched, per_second, created_at, updated_at)
-		values ($1, $2, $3, 'backfill', 'running', $4, $5, $6, $6) returning `+runColumns,
-		newID(), v.Name, v.Number, matched, perSecond, now)
+		insert into runs (id, definition, version, kind, status, matched, per_second, workflow_id, created_at, updated_at)
+		values ($1, $2, $3, 'backfill', 'running', $4, $5, $6, $7, $7) returning `+runColumns,
+		newID(), v.Name, v.Number, matched, perSecond, fmt.Sprintf("rollcall/backfill/%s/%d", v.Name, v.Number), now)
 	return &r, err
 }
 
@@ -159,8 +169,7 @@ func (db *DB) StepRun(ctx context.Context, id string, limit int) (*Step, error) 
 		if err != nil {
 			return err
 		}
-		limit := min(limit, r.PerSecond)
-		matches, err := in.nextMatches(ctx, &r.Run, version, r.Position, limit)
+		matches, err := in.nextMatches(ctx, &r.Run, version, r.Position, min(limit, r.PerSecond))
 		if err != nil {
 			return err
 		}
@@ -173,25 +182,30 @@ func (db *DB) StepRun(ctx context.Context, id string, limit int) (*Step, error) 
 		if len(matches) > 0 {
 			position = &matches[len(matches)-1].UserID
 		}
-		return step.save(ctx, in, position, len(matches) < limit)
+		return step.save(ctx, in, position, len(matches) == 0)
 	})
 	return &step, err
 }
 
-// nextMatches lists the users of a backfill that come next: those for whom a trigger has held since
-// the publication. They do not change until the transaction ends.
+// nextMatches lists the users of a run that come next: of a backfill those for whom a trigger has held
+// since the publication, of a firing those whom it concerned. They do not change until the transaction
+// ends.
 func (in *ingest) nextMatches(ctx context.Context, r *Run, version *Published, after string, limit int) ([]Match, error) {
+	next, args := `
+		select user_id, min(trigger) as trigger from memberships
+		where user_id > $1 and definition = $3 and version = $4 and holds and since = $5
+		group by user_id order by user_id limit $2`, []any{after, limit, r.Workflow, r.Version, r.CreatedAt}
+	if r.Trigger != nil {
+		next, args = `
+			select user_id, $4::int as trigger from run_users where user_id > $1 and run_id = $3 order by user_id limit $2`,
+			[]any{after, limit, r.ID, *r.Trigger}
+	}
 	users, err := collect[struct {
 		ID         string
 		Trigger    int
 		Properties map[string]any
 	}](ctx, in, `
-		select u.id, m.trigger, u.properties from (
-			select user_id, min(trigger) as trigger from memberships
-			where definition = $1 and version = $2 and holds and since = $3 and user_id > $4
-			group by user_id order by user_id limit $5
-		) m join users u on u.id = m.user_id order by u.id for key share of u`,
-		r.Workflow, r.Version, r.CreatedAt, after, limit)
+		select u.id, m.trigger, u.properties from (`+next+`) m join users u on u.id = m.user_id order by u.id for key share of u`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +263,10 @@ func (s *Step) save(ctx context.Context, in *ingest, position *string, last bool
 			missing -= n
 		}
 		if missing > 0 {
-			r.Skipped["the filter did not hold any more"] = missing
+			r.Skipped[map[string]string{"backfill": "the filter did not hold any more", "schedule": "the user was deleted"}[r.Kind]] += missing
+		}
+		if _, err := in.Exec(ctx, `delete from run_users where run_id = $1`, r.ID); err != nil {
+			return err
 		}
 	}
 	skipped, err := json.Marshal(r.Skipped)
@@ -268,6 +285,7 @@ type RunOrder struct {
 	ID                 string
 	TemporalWorkflowID string
 	Title              string
+	Kind               string
 	Start              bool // else it waits for a word to go on
 }
 
@@ -275,8 +293,7 @@ type RunOrder struct {
 // though they are not paused any more.
 func (db *DB) RunsToTell(ctx context.Context) ([]RunOrder, error) {
 	return collect[RunOrder](ctx, db.pool, `
-		select r.id::text, 'rollcall/' || r.kind || '/' || r.definition || '/' || r.version || '/' || r.attempt as temporal_workflow_id,
-			d.title, r.handed_at is null as start
+		select r.id::text, r.workflow_id as temporal_workflow_id, d.title, r.kind, r.handed_at is null as start
 		from runs r join definitions d on d.name = r.definition
 		where r.ended_at is null and r.handed_at is null or r.parked and r.status <> 'paused'`)
 }
@@ -294,8 +311,7 @@ func (db *DB) RunTold(ctx context.Context, o RunOrder) error {
 // StillRuns lists runs that Temporal has and that have not moved since an age ago.
 func (db *DB) StillRuns(ctx context.Context, age time.Duration) ([]RunOrder, error) {
 	return collect[RunOrder](ctx, db.pool, `
-		select r.id::text, 'rollcall/' || r.kind || '/' || r.definition || '/' || r.version || '/' || r.attempt as temporal_workflow_id,
-			'' as title, false as start
+		select r.id::text, r.workflow_id as temporal_workflow_id, '' as title, r.kind, false as start
 		from runs r where ended_at is null and status = 'running' and handed_at is not null and updated_at < $1`, db.clock().Add(-age))
 }
 
@@ -303,6 +319,8 @@ func (db *DB) StillRuns(ctx context.Context, age time.Duration) ([]RunOrder, err
 // it was.
 func (db *DB) RunLost(ctx context.Context, id string) error {
 	_, err := db.pool.Exec(ctx, `
-		update runs set handed_at = null, parked = false, attempt = attempt + 1, updated_at = $2 where id = $1 and ended_at is null`, id, db.clock())
+		update runs set handed_at = null, parked = false, attempt = attempt + 1, updated_at = $2,
+			workflow_id = 'rollcall/' || kind || '/' || definition || '/' || id || '/' || attempt + 1
+		where id = $1 and ended_at is null`, id, db.clock())
 	return translate(err)
 }

@@ -37,7 +37,7 @@ type Published struct {
 type Trigger struct {
 	automation.Trigger
 	Holds *filter.Filter // of a filter trigger
-	Where *filter.Filter // of an event trigger; nil when every event enrolls
+	Where *filter.Filter // of an event trigger and of a schedule; nil when everybody is enrolled
 }
 
 // Bars says why a user must not be in the version at this moment; "" where nothing bars. The kind of
@@ -147,7 +147,7 @@ func prepare(document []byte, number int, catalog automation.Catalog, schema aut
 		return f
 	}
 	for _, t := range d.Triggers {
-		trigger := Trigger{Trigger: t, Holds: compile(t.Filter, false), Where: compile(t.Where, true)}
+		trigger := Trigger{Trigger: t, Holds: compile(t.Filter, false), Where: compile(t.Where, t.Event != "")}
 		p.Triggers = append(p.Triggers, trigger)
 		if trigger.Holds != nil && d.Unenroll.WhenTriggerStops {
 			p.stands = append(p.stands, trigger.Holds)

@@ -32,7 +32,7 @@ func (c *Clock) Run(ctx context.Context) {
 			c.log.Warn("clock", "error", err)
 		}
 		if n == 0 || err != nil {
-			c.sleep(ctx)
+			pause(ctx, ringEvery)
 		}
 	}
 }
@@ -49,14 +49,4 @@ func (c *Clock) Once(ctx context.Context) (users int, err error) {
 		c.pump.Wake()
 	}
 	return rung.Users, err
-}
-
-// sleep waits until something is due, or might be by now.
-func (c *Clock) sleep(ctx context.Context) {
-	timer := time.NewTimer(ringEvery)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

@@ -31,12 +31,19 @@ func (s *Starter) tellRun(ctx context.Context, r postgres.RunOrder) error {
 	defer cancel()
 	var err error
 	if r.Start {
-		_, err = s.temporal.ExecuteWorkflow(calling, client.StartWorkflowOptions{
-			ID:                    r.TemporalWorkflowID,
-			TaskQueue:             workflows.TaskQueue,
-			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-			StaticSummary:         "Backfill of " + r.Title,
-		}, workflows.Backfill, workflows.RunInput{RunID: r.ID})
+		options := client.StartWorkflowOptions{
+			ID:                                       r.TemporalWorkflowID,
+			TaskQueue:                                workflows.TaskQueue,
+			WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+			WorkflowExecutionErrorWhenAlreadyStarted: true,
+		}
+		if r.Kind == "schedule" {
+			options.StaticSummary = "Scheduled enrollment of " + r.Title
+			_, err = s.temporal.ExecuteWorkflow(calling, options, workflows.ScheduledEnrollment, workflows.ScheduledInput{RunIDs: []string{r.ID}})
+		} else {
+			options.StaticSummary = "Backfill of " + r.Title
+			_, err = s.temporal.ExecuteWorkflow(calling, options, workflows.Backfill, workflows.RunInput{RunID: r.ID})
+		}
 		if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
 			err = nil
 		}

@@ -114,6 +114,7 @@ func (s *Starter) Run(ctx context.Context) {
 	group.Go(func() { s.tellAll(ctx) })
 	group.Go(func() { s.sweepAll(ctx) })
 	group.Go(func() { s.checkAll(ctx) })
+	group.Go(func() { s.startRuns(ctx) })
 	group.Wait()
 }
 
@@ -130,7 +131,7 @@ func (s *Starter) startAll(ctx context.Context) {
 
 func (s *Starter) start(ctx context.Context, o postgres.Order) {
 	began := time.Now()
-	if err := s.Hand(ctx, o); err != nil {
+	if err := s.Hand(ctx, o, single); err != nil {
 		s.settled(o.ID)
 		if ctx.Err() == nil {
 			s.log.Warn("start of an enrollment, will be tried again", "enrollment_id", o.ID, "error", err)
@@ -145,7 +146,7 @@ func (s *Starter) start(ctx context.Context, o postgres.Order) {
 }
 
 // Hand starts the Temporal workflow of an order. One that exists already is success.
-func (s *Starter) Hand(ctx context.Context, o postgres.Order) error {
+func (s *Starter) Hand(ctx context.Context, o postgres.Order, l lane) error {
 	version, err := s.db.Published(ctx, o.Definition, o.Version)
 	if err != nil {
 		return err
@@ -157,7 +158,8 @@ func (s *Starter) Hand(ctx context.Context, o postgres.Order) error {
 		TaskQueue:                                workflows.TaskQueue,
 		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		EnableEagerStart:                         s.eager,
+		EnableEagerStart:                         s.eager && l == single,
+		Priority:                                 temporal.Priority{PriorityKey: l.priority()},
 		StaticSummary:                            version.Document.DisplayTitle() + " · " + o.UserID,
 		StaticDetails:                            version.Outline,
 		TypedSearchAttributes: temporal.NewSearchAttributes(
@@ -173,6 +175,22 @@ func (s *Starter) Hand(ctx context.Context, o postgres.Order) error {
 		return fmt.Errorf("start %s: %w", o.ID, err)
 	}
 	return nil
+}
+
+// lane is one of the two ways in which orders reach Temporal: those of runs do not keep the others back.
+type lane int
+
+const (
+	single lane = iota
+	bulk
+)
+
+// priority is that of the tasks of an enrollment in Temporal: 3 is what all have, 4 comes after it.
+func (l lane) priority() int {
+	if l == bulk {
+		return 4
+	}
+	return 3
 }
 
 // markAll records now and then which orders Temporal took, many at a time.

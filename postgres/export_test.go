@@ -1,0 +1,32 @@
+package postgres
+
+import "context"
+
+// What tests of the filter compiler reach.
+var (
+	CompileSQL   = compileSQL
+	FlipSQL      = flipSQL
+	UsesOwnZones = usesOwnZones
+)
+
+// SQLArgs are the parameters of a statement.
+type SQLArgs = sqlArgs
+
+// Values are the parameters in their order.
+func (a *sqlArgs) Values() []any { return a.values }
+
+// Fold writes what brings a text to the form in which it is compared with others.
+func (a *sqlArgs) Fold(texts []string, text string) string {
+	return (&sqlFilter{args: a}).fold(texts)(text)
+}
+
+// What a text is recognised by.
+const (
+	IsDate    = isDate
+	IsInstant = isInstant
+)
+
+// ZonesOfUsers lists the values of the users' time zones.
+func ZonesOfUsers(ctx context.Context, q querier) ([]string, error) {
+	return (*DB)(nil).zonesOfUsers(ctx, q)
+}
