@@ -45,7 +45,7 @@ func (s *Set) stepRun(ctx context.Context, in workflows.RunInput) (workflows.Run
 	}
 	r := &step.Run
 	out := workflows.RunStep{Paused: r.Status == postgres.RunPaused, Ended: r.EndedAt != nil, Shown: shownRun(r)}
-	if !out.Paused && !out.Ended {
+	if r.PerSecond > 0 && !out.Paused && !out.Ended {
 		atRate := time.Duration(step.Decided) * time.Second / time.Duration(r.PerSecond)
 		out.Wait = max(0, atRate-time.Since(began))
 	}

@@ -25,9 +25,6 @@ const (
 	RunMissed    RunStatus = "missed" // a firing that enrolled nobody
 )
 
-// fullSpeed is the rate of runs that have none of their own.
-const fullSpeed = 100_000
-
 // Run enrolls many users into one version, some of them at a time.
 type Run struct {
 	ID                 string         `json:"id"`
@@ -44,7 +41,7 @@ type Run struct {
 	Held               int            `json:"held" doc:"Enrollments that wait for approval."`
 	Skipped            map[string]int `json:"skipped" doc:"How many were not enrolled, by reason."`
 	Started            int            `json:"started" doc:"How many of the enrolled have begun their first step."`
-	PerSecond          int            `json:"per_second"`
+	PerSecond          int            `json:"per_second,omitempty" doc:"How many are decided a second; 0: as fast as it goes."`
 	Reason             string         `json:"reason,omitempty" doc:"Why it ended early."`
 	CreatedAt          time.Time      `json:"created_at"`
 	UpdatedAt          time.Time      `json:"updated_at"`
@@ -169,7 +166,10 @@ func (db *DB) StepRun(ctx context.Context, id string, limit int) (*Step, error) 
 		if err != nil {
 			return err
 		}
-		matches, err := in.nextMatches(ctx, &r.Run, version, r.Position, min(limit, r.PerSecond))
+		if r.PerSecond > 0 {
+			limit = min(limit, r.PerSecond)
+		}
+		matches, err := in.nextMatches(ctx, &r.Run, version, r.Position, limit)
 		if err != nil {
 			return err
 		}

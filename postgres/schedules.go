@@ -144,7 +144,7 @@ func (in *ingest) openOne(ctx context.Context, f firing, due automation.Firing, 
 			reason, created_at, handed_at, updated_at, ended_at)
 		values ($1, $2, $3, 'schedule', $4, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12, $14)
 		on conflict (definition, trigger, nominal) where not by_hand do nothing returning id::text`,
-		newID(), f.ref.Name, f.ref.Number, string(status), fullSpeed, f.ref.Trigger, due.Nominal, due.At, byHand, workflowID,
+		newID(), f.ref.Name, f.ref.Number, string(status), 0, f.ref.Trigger, due.Nominal, due.At, byHand, workflowID,
 		missed, in.now, handed, ended)
 	if err != nil || len(made) == 0 {
 		return "", err

@@ -56,6 +56,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		command("health", "Ask the service on this machine whether it is ready; for health checks", func(ctx context.Context) error {
 			return health(ctx, or(getenv("ROLLCALL_LISTEN"), defaultListen))
 		}),
+		runsCommand(getenv, stdout),
 	)
 	return root.ExecuteContext(ctx)
 }
