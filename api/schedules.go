@@ -49,6 +49,7 @@ func (s *server) addSchedules(ctx context.Context, d *automation.Definition, w *
 	if err != nil {
 		return err
 	}
+	document = s.DB.Localized(document)
 	states, err := s.DB.Schedules(ctx, d.Name)
 	if err != nil {
 		return err

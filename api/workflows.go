@@ -180,7 +180,7 @@ func (s *server) validateWorkflow(ctx context.Context, in *DefinitionIn) (*Valid
 		return nil, err
 	}
 	if out.Body.Valid = len(out.Body.Problems) == 0; out.Body.Valid {
-		out.Body.NextRuns = nextRuns(document)
+		out.Body.NextRuns = nextRuns(s.DB.Localized(document))
 	}
 	return out, nil
 }

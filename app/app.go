@@ -59,7 +59,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 func (a *App) open(ctx context.Context) (err error) {
 	c := a.config
 	catalog := Catalog()
-	a.db, err = postgres.Open(ctx, postgres.Config{URL: c.DatabaseURL, MaxConns: c.MaxConns, Catalog: catalog})
+	a.db, err = postgres.Open(ctx, postgres.Config{URL: c.DatabaseURL, MaxConns: c.MaxConns, Catalog: catalog, TimeZone: c.TimeZone})
 	if err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	APIKeys     []string       // bearer keys; none: everybody who reaches the API may call
 	Temporal    client.Options // where Temporal is
 	TemporalUI  string         // address of Temporal's Web UI, for links
+	TimeZone    string         // the organisation's: where workflows read local times that do not say it; "": UTC
 	Log         *slog.Logger
 
 	Mail   email.Config  // without Addr: no mail

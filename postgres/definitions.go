@@ -125,7 +125,7 @@ func (db *DB) Publish(ctx context.Context, name string, existing Existing) (*Pub
 		if err := replaceLive(ctx, tx, &d, epoch, now, &p); err != nil {
 			return err
 		}
-		version, err := prepare(d.Draft, p.Version, db.catalog, schema) // not cached: it may be rolled back
+		version, err := db.prepare(d.Draft, p.Version, schema) // not cached: it may be rolled back
 		if err != nil {
 			return err
 		}

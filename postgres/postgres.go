@@ -28,6 +28,7 @@ type DB struct {
 	pool    *pgxpool.Pool
 	now     func() time.Time
 	catalog automation.Catalog
+	zone    string
 	cache   versionCache
 }
 
@@ -37,6 +38,7 @@ type Config struct {
 	MaxConns int32              // 0: 20
 	Now      func() time.Time   // the clock of recorded times; nil: time.Now
 	Catalog  automation.Catalog // the kinds of actions that versions are compiled with
+	TimeZone string             // where definitions read local times that do not say it; "": UTC
 }
 
 // Open connects to a migrated database. It returns ErrUnavailable when the database does not
@@ -67,7 +69,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	db := &DB{pool: pool, now: c.Now, catalog: c.Catalog, cache: versionCache{byKey: map[versionKey]*Published{}, live: map[int64]*LiveSet{}, schemas: map[int64]automation.Properties{}}}
+	db := &DB{pool: pool, now: c.Now, catalog: c.Catalog, zone: c.TimeZone, cache: versionCache{byKey: map[versionKey]*Published{}, live: map[int64]*LiveSet{}, schemas: map[int64]automation.Properties{}}}
 	if db.now == nil {
 		db.now = time.Now
 	}

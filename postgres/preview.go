@@ -39,7 +39,7 @@ func (db *DB) PreviewFilter(ctx context.Context, name string, t *filter.Tree) (*
 	if err != nil {
 		return nil, err
 	}
-	f, problems := filter.Compile(t, schema.Scope(false, d.TimeZone))
+	f, problems := filter.Compile(t, schema.Scope(false, db.Localized(d).TimeZone))
 	if err := automation.Invalid("the filter", problems); err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (db *DB) PreviewDocument(ctx context.Context, name string, d *automation.Do
 	if err != nil {
 		return nil, err
 	}
-	version, err := prepare(text, 0, db.catalog, schema)
+	version, err := db.prepare(text, 0, schema)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (db *DB) UsersMatching(ctx context.Context, t *filter.Tree, after string, l
 	if err != nil {
 		return nil, err
 	}
-	f, problems := filter.Compile(t, schema.Scope(false, ""))
+	f, problems := filter.Compile(t, schema.Scope(false, db.zone))
 	if err := automation.Invalid("the filter", problems); err != nil {
 		return nil, err
 	}

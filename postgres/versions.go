@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -115,7 +116,7 @@ func (db *DB) published(ctx context.Context, q querier, definition string, numbe
 	if err != nil {
 		return nil, err
 	}
-	p, err = prepare(document, number, db.catalog, schema)
+	p, err = db.prepare(document, number, schema)
 	if err != nil {
 		return nil, fmt.Errorf("version %d of %s: %w", number, definition, err)
 	}
@@ -125,13 +126,22 @@ func (db *DB) published(ctx context.Context, q querier, definition string, numbe
 	return p, nil
 }
 
-func prepare(document []byte, number int, catalog automation.Catalog, schema automation.Properties) (*Published, error) {
+// Localized is a document that says where it reads local times: in the organisation's time zone where
+// it says nothing itself.
+func (db *DB) Localized(d *automation.Document) *automation.Document {
+	local := *d
+	local.TimeZone = cmp.Or(d.TimeZone, db.zone)
+	return &local
+}
+
+func (db *DB) prepare(document []byte, number int, schema automation.Properties) (*Published, error) {
 	d, err := automation.ParseDocument(document)
 	if err != nil {
 		return nil, err
 	}
+	d = db.Localized(d)
 	p := &Published{
-		Name: d.Name, Number: number, Document: d, Program: d.Compile(number, catalog),
+		Name: d.Name, Number: number, Document: d, Program: d.Compile(number, db.catalog),
 		arms: map[string][]*filter.Filter{},
 	}
 	p.Outline = p.Program.Outline()

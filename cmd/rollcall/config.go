@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 
 	"rollcall/app"
+	"rollcall/filter"
 )
 
 const defaultListen = "127.0.0.1:8080"
@@ -24,6 +25,7 @@ const defaultListen = "127.0.0.1:8080"
 //	ROLLCALL_METRICS_LISTEN           host:port of a worker's health and metrics; default 127.0.0.1:9090
 //	ROLLCALL_API_KEYS                 bearer keys, separated by commas; required unless listening on loopback
 //	ROLLCALL_TEMPORAL_UI_URL          address of Temporal's Web UI, for links in answers
+//	ROLLCALL_TIME_ZONE                where workflows read local times that do not say it; default UTC
 //	ROLLCALL_LOG_LEVEL                debug, info, warn or error; default info
 //	ROLLCALL_SMTP_ADDR                host:port of the mail server; without it there is no mail
 //	ROLLCALL_SMTP_USERNAME            and
@@ -78,6 +80,11 @@ func configFromEnv(getenv func(string) string, stderr io.Writer) (app.Config, er
 		return c, fmt.Errorf("temporal: %w", err)
 	}
 	var level slog.Level
+	if c.TimeZone = getenv("ROLLCALL_TIME_ZONE"); c.TimeZone != "" {
+		if _, err := filter.LoadZone(c.TimeZone); err != nil {
+			return c, errors.New("ROLLCALL_TIME_ZONE must be the name of a time zone such as Europe/Warsaw")
+		}
+	}
 	if err := level.UnmarshalText([]byte(or(getenv("ROLLCALL_LOG_LEVEL"), "info"))); err != nil {
 		return c, errors.New("ROLLCALL_LOG_LEVEL must be debug, info, warn or error")
 	}
