@@ -244,7 +244,12 @@ func (x *explaining) judge() {
 	o := x.out
 	if len(x.passages) > 0 {
 		if p := &x.passages[0]; p.EndedAt == nil || p.EndedAt.After(o.At) {
-			o.Verdict, o.Enrollment = "enrolled", &p.ID
+			o.Enrollment = &p.ID
+			if p.Status == automation.Held {
+				o.Reason = fmt.Sprintf("held for approval since %s: the guard let no more through", shownAt(p.CreatedAt))
+				return
+			}
+			o.Verdict = "enrolled"
 			o.Reason = fmt.Sprintf("enrolled since %s %s", shownAt(p.CreatedAt), x.by(p))
 			return
 		}

@@ -44,7 +44,8 @@ func beginSchedules(ctx context.Context, tx pgx.Tx, v *Published, now time.Time)
 // OpenDue makes a run of each firing that is due by an instant and has none: of the schedule that is
 // live, and of those that were when it was due. Of a firing that was due more than CatchUp ago, or while
 // the workflow or its schedule was paused, the run says that it was missed. The others are given to the
-// Temporal workflow named, or to one of their own where the name is empty. It returns how many it made.
+// Temporal workflow named, whose schedule is not paused, since it woke; or to one of their own where the
+// name is empty. It returns how many it made.
 func (db *DB) OpenDue(ctx context.Context, definition string, trigger int, until time.Time, workflowID string) (opened int, err error) {
 	err = db.ingest(ctx, "", func(in *ingest) error {
 		opened = 0
@@ -54,10 +55,10 @@ func (db *DB) OpenDue(ctx context.Context, definition string, trigger int, until
 			Accounted time.Time
 			Paused    bool
 		}](ctx, in, `
-			select s.version, s.live_until, s.accounted, s.paused or (d.status = 'paused' and s.live_until is null) as paused
+			select s.version, s.live_until, s.accounted, s.live_until is null and d.status = 'paused' or s.paused and $3 as paused
 			from schedules s join definitions d on d.name = s.definition
 			where s.definition = $1 and s.trigger = $2 and (s.live_until is null or s.accounted < s.live_until)
-			order by s.version for update of s`, definition, trigger)
+			order by s.version for update of s`, definition, trigger, workflowID == "")
 		if err != nil {
 			return err
 		}
