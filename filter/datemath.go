@@ -20,7 +20,8 @@ func instant(at time.Time) Span { return Span{at, at.Add(Resolution)} }
 // dateMath is an instant or a stretch of the calendar that moves with now: "now-30d", "now/d",
 // "now-1M/M", "now/d+1d". Amounts before the slash are of absolute time, where a day is 24 hours and
 // months are counted in UTC. The slash goes back to the beginning of the day, the week (Monday), the
-// month or the year in the zone; amounts after it are those of the calendar.
+// month or the year in the zone; amounts after it are those of the calendar, and so are whole months
+// before "/M" and whole years before "/M" or "/y".
 //
 // Such an instant never goes back when now goes on, which is what the flip clock rests on.
 type dateMath struct {
@@ -45,6 +46,7 @@ var (
 
 const (
 	century    = 100 * 366 * 24 * time.Hour
+	maxAmounts = 16
 	mathSyntax = "date math is such as now, now-30d, now/d or now-1w/w; units are s, m, h, d, w, M and y"
 )
 
@@ -71,7 +73,13 @@ func parseMath(s string) (*dateMath, error) {
 			if sum += time.Duration(max(n, -n)) * lengths[unit]; sum > century {
 				return nil, fmt.Errorf("%q goes further than a hundred years", s)
 			}
-			*list.into = append(*list.into, amount{n, unit})
+			into := list.into
+			if unit == 'y' && m.snap == 'y' || m.snap == 'M' && (unit == 'M' || unit == 'y') {
+				into = &m.after // the month before is meant, also of a day that it does not have
+			}
+			if *into = append(*into, amount{n, unit}); len(m.before)+len(m.after) > maxAmounts {
+				return nil, fmt.Errorf("%q adds up more than %d amounts", s, maxAmounts)
+			}
 		}
 	}
 	return m, nil

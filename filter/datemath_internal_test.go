@@ -33,6 +33,7 @@ func TestDateMathIsRefused(t *testing.T) {
 		{"more than a hundred years back", "now-36601d", "goes further than a hundred years"},
 		{"more seconds than a number holds", "now+99999999999999999999s", "goes further than a hundred years"},
 		{"amounts that add up to too much", "now+51y+50y", "goes further than a hundred years"},
+		{"too many amounts", "now" + strings.Repeat("+0M", 10) + "/d" + strings.Repeat("+0M", 7), "adds up more than 16 amounts"},
 		{"amounts that cancel out", "now+60y-60y", "goes further than a hundred years"},
 		{"amounts on both sides of the slash", "now+51y/y+50y", "goes further than a hundred years"},
 	} {
@@ -125,8 +126,11 @@ func TestDateMathWithASlashIsAStretchOfTheCalendarInTheZone(t *testing.T) {
 		// … and of 25 hours on 31 October.
 		{"now-1d/d", "2027-10-31T22:30:00Z", warsaw, "2027-10-30T22:00:00Z", "2027-10-31T23:00:00Z"},
 		{"now/d-1d", "2027-10-31T22:30:00Z", warsaw, "2027-10-29T22:00:00Z", "2027-10-30T22:00:00Z"},
-		// Before the slash a month is counted in UTC, after it in the zone.
-		{"now+1M/M", "2027-01-30T23:30:00Z", warsaw, "2027-02-28T23:00:00Z", "2027-03-31T22:00:00Z"},
+		// Whole months before a month are those of the calendar: that of a day which it does not have too.
+		{"now-1M/M", "2027-05-31T12:00:00Z", warsaw, "2027-03-31T22:00:00Z", "2027-04-30T22:00:00Z"},
+		{"now+1M/M", "2027-01-30T23:30:00Z", warsaw, "2027-01-31T23:00:00Z", "2027-02-28T23:00:00Z"},
+		{"now-1y/M", "2028-02-29T12:00:00Z", warsaw, "2027-01-31T23:00:00Z", "2027-02-28T23:00:00Z"},
+		{"now-1M/y", "2027-01-15T12:00:00Z", warsaw, "2025-12-31T23:00:00Z", "2026-12-31T23:00:00Z"},
 		{"now/M+1M", "2027-01-30T23:30:00Z", warsaw, "2027-01-31T23:00:00Z", "2027-02-28T23:00:00Z"},
 		// Where the clocks skip midnight or a whole day, and where midnight comes twice.
 		{"now/d", "2023-10-01T12:00:00Z", "America/Asuncion", "2023-10-01T04:00:00Z", "2023-10-02T03:00:00Z"},
@@ -203,7 +207,7 @@ func maths() *rapid.Generator[string] {
 // moments draws instants, many of them where the clocks or the calendar do something.
 func moments() *rapid.Generator[time.Time] {
 	return rapid.Custom(func(t *rapid.T) time.Time {
-		at := rapid.SampledFrom(oddities).Draw(t, "around")
+		at := rapid.SampledFrom(oddities).Draw(t, "around").at
 		by := rapid.OneOf(rapid.IntRange(-5, 5), rapid.IntRange(-1e7, 1e7), rapid.IntRange(-1e12, 1e12), rapid.IntRange(-1e14, 1e14)).Draw(t, "off by")
 		return at.Add(time.Duration(by) * Resolution)
 	})
@@ -214,8 +218,11 @@ func TestDateMathNeverGoesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m, err := parseMath(maths().Draw(t, "math"))
 		require.NoError(t, err)
-		zone := oddZone(rapid.SampledFrom(oddZones).Draw(t, "zone"))
-		now := moments().Draw(t, "now")
+		zone, now := oddZone(rapid.SampledFrom(oddZones).Draw(t, "zone")), moments().Draw(t, "now")
+		if rapid.Bool().Draw(t, "where something odd happens") {
+			odd := rapid.SampledFrom(oddities).Draw(t, "around")
+			zone, now = oddZone(odd.zone), odd.at.Add(-time.Duration(rapid.IntRange(0, 1e10).Draw(t, "before"))*Resolution)
+		}
 		before := m.span(now, zone)
 		for range 20 {
 			now = now.Add(time.Duration(rapid.OneOf(rapid.IntRange(0, 3), rapid.IntRange(0, 1e10), rapid.IntRange(0, 1e12)).Draw(t, "later")) * Resolution)
@@ -227,6 +234,57 @@ func TestDateMathNeverGoesBack(t *testing.T) {
 			before = after
 		}
 	})
+}
+
+func TestDateMathNeverGoesBackWhereTheClocksDo(t *testing.T) {
+	t.Parallel()
+	for _, odd := range oddities {
+		zone := oddZone(odd.zone)
+		for _, math := range []string{"now/d", "now-1h/d+1d", "now/w", "now+1M", "now-1y/M"} {
+			m, err := parseMath(math)
+			require.NoError(t, err)
+			var before Span
+			for minutes := -36 * 60; minutes < 36*60; minutes += 7 {
+				now := odd.at.Add(time.Duration(minutes) * time.Minute)
+				after := m.span(now, zone)
+				require.False(t, after.From.Before(before.From) || after.To.Before(before.To), "%s goes back at %v in %s", math, now, zone)
+				before = after
+			}
+		}
+	}
+}
+
+func TestDateMathIsTheSameInWhateverZoneNowIsGiven(t *testing.T) {
+	t.Parallel()
+	m, err := parseMath("now-1M")
+	require.NoError(t, err)
+	now := moment(t, "2027-03-28T22:30:00Z") // 29 March in Warsaw
+	for _, zone := range []string{"UTC", "Europe/Warsaw", "America/Havana"} {
+		require.Equal(t, instant(moment(t, "2027-02-28T22:30:00Z")), m.span(now.In(oddZone(zone)), time.UTC), zone)
+	}
+}
+
+func TestTheLeadHoldsWhereTheCalendarIsLong(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ math, now, zone string }{
+		{"now/d", "2027-10-30T22:00:00Z", "Europe/Warsaw"}, // a day of 25 hours
+		{"now/w", "2027-10-24T22:00:00Z", "Europe/Warsaw"},
+		{"now/M", "2027-09-30T22:00:00Z", "Europe/Warsaw"},
+		{"now/y", "2027-12-31T23:00:00Z", "Europe/Warsaw"},
+		{"now/d", "2010-11-07T02:30:00Z", "America/St_Johns"},
+		{"now-1M/M", "2027-04-01T00:00:00Z", "UTC"},
+		{"now-1M/d", "2027-03-29T00:00:00Z", "UTC"},
+		{"now-1y", "2028-02-29T00:00:00Z", "UTC"},
+		{"now/d-1M", "2027-02-28T00:00:00Z", "UTC"},
+	} {
+		t.Run(tt.math+" at "+tt.now, func(t *testing.T) {
+			t.Parallel()
+			m, err := parseMath(tt.math)
+			require.NoError(t, err)
+			now := moment(t, tt.now)
+			require.False(t, m.span(now, oddZone(tt.zone)).To.After(now.Add(m.lead())))
+		})
+	}
 }
 
 func TestTheLeadOfWhatLiesBehindIsNegative(t *testing.T) {

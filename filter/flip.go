@@ -38,12 +38,13 @@ func (f *Filter) NextFlip(s Subject) (at time.Time, ok bool) {
 		}
 		rest := due[:0]
 		for _, t := range due {
-			if ok := true; t.at.Equal(s.Now) {
-				if t.at, ok = t.leaf.nextFlip(&s); !ok {
-					continue
-				}
+			ok := true
+			if t.at.Equal(s.Now) {
+				t.at, ok = t.leaf.nextFlip(&s)
 			}
-			rest = append(rest, t)
+			if ok {
+				rest = append(rest, t)
+			}
 		}
 		due = rest
 	}

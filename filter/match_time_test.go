@@ -43,6 +43,7 @@ func TestMatchInstants(t *testing.T) {
 		{"before an instant is not at it", `"property": "seen_at", "op": "before", "value": "2027-01-04T08:00:00Z"`, `"seen_at": "2027-01-04T08:00:00Z"`, false},
 		{"after an instant is not at it", `"property": "seen_at", "op": "after", "value": "2027-01-04T08:00:00Z"`, `"seen_at": "2027-01-04T08:00:00Z"`, false},
 		{"after an instant by a microsecond", `"property": "seen_at", "op": "after", "value": "2027-01-04T08:00:00Z"`, `"seen_at": "2027-01-04T08:00:00.000001Z"`, true},
+		{"before an instant by less than a microsecond is at it", `"property": "seen_at", "op": "before", "value": "2027-01-04T08:00:00.000000999Z"`, `"seen_at": "2027-01-04T08:00:00Z"`, false},
 		{"a nanosecond makes no other instant", `"property": "seen_at", "op": "on", "value": "2027-01-04T08:00:00Z"`, `"seen_at": "2027-01-04T08:00:00.000000999Z"`, true},
 		{"between has the instant at its end", `"property": "seen_at", "op": "between", "value": ["2027-01-04", "2027-01-05T09:00:00Z"]`, `"seen_at": "2027-01-05T09:00:00Z"`, true},
 		{"not_between has not the instant at its end", `"property": "seen_at", "op": "not_between", "value": ["2027-01-04", "2027-01-05T09:00:00Z"]`, `"seen_at": "2027-01-05T09:00:00Z"`, false},

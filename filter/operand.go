@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -71,13 +72,17 @@ func (l *Leaf) checkOperands() error {
 	if (l.Op == Between || l.Op == NotBetween) && len(l.Numbers) == 2 && l.Numbers[0] > l.Numbers[1] {
 		return reversed
 	}
-	if fixed := !slices.ContainsFunc(l.times, timeOperand.moves); fixed && l.Zone != nil {
-		for i := range l.times {
-			l.spans = append(l.spans, l.times[i].span(&Subject{}, l.Zone))
-		}
-		if len(l.spans) == 2 && l.spans[0].From.After(l.spans[1].From) && !l.spans[0].From.Before(l.spans[1].To) {
-			return reversed
-		}
+	if len(l.times) == 0 || slices.ContainsFunc(l.times, timeOperand.moves) {
+		return nil
+	}
+	spans := l.Spans(&Subject{}, cmp.Or(l.Zone, time.UTC))
+	// Which of a date and an instant comes first depends on a zone that is the user's own.
+	if len(spans) == 2 && (l.Zone != nil || l.times[0].kind == l.times[1].kind) &&
+		spans[0].From.After(spans[1].From) && !spans[0].From.Before(spans[1].To) {
+		return reversed
+	}
+	if l.Zone != nil {
+		l.spans = spans
 	}
 	return nil
 }

@@ -32,6 +32,19 @@ func TestDecodeTreeRefusesOtherShapes(t *testing.T) {
 			`unknown field "refine_by"; known are count, event, event_property, ever, if_empty, of, op, property, time_zone, value, where, within, workflow`,
 		},
 		{"an op that is a number", `{"property": "title", "op": 1}`, "/where/op", "wrong-type", "must be a text, is a number"},
+		{"a zone beside an unknown member", `{"all": [], "time_zone": "UTC", "comment": "x"}`, "/where", "mixed-group", alone},
+		{"a zone beside two groups", `{"all": [], "any": [], "time_zone": "UTC"}`, "/where", "mixed-group", alone},
+		{"a zone that is a number", `{"all": [], "time_zone": 1}`, "/where/time_zone", "wrong-type", "must be a text, is a number"},
+		{"a zone of a condition that is a list", `{"property": "title", "op": "known", "time_zone": []}`, "/where/time_zone", "wrong-type", "must be a text, is a list"},
+		{"an aspect that is true", `{"property": "title", "op": "known", "of": true}`, "/where/of", "wrong-type", "must be a text, is true or false"},
+		{"an ever that is a text", `{"property": "title", "op": "known", "ever": "yes"}`, "/where/ever", "wrong-type", "must be true or false, is a text"},
+		{"an event that is an object", `{"event": {}, "op": "at_least", "count": 1}`, "/where/event", "wrong-type", "must be a text, is an object"},
+		{"a workflow that is a list", `{"workflow": ["a"], "op": "active"}`, "/where/workflow", "wrong-type", "must be a text, is a list"},
+		{"a count that is a text", `{"event": "login", "op": "at_least", "count": "3"}`, "/where/count", "wrong-type", "must be a whole number, is a text"},
+		{"a count that is a fraction", `{"event": "login", "op": "at_least", "count": 2.5}`, "/where/count", "wrong-type", "must be a whole number, is a number"},
+		{"a within that is a number", `{"event": "login", "op": "at_least", "count": 1, "within": 7}`, "/where/within", "wrong-type", "must be a text, is a number"},
+		{"a where that is a list", `{"event": "login", "op": "at_least", "count": 1, "where": []}`, "/where/where", "wrong-type", "a filter must be an object, is a list"},
+		{"a mixed group in a where", `{"event": "login", "op": "at_least", "count": 1, "where": {"not": {}, "op": "known"}}`, "/where/where", "mixed-group", alone},
 		{"an if_empty that is a text", `{"property": "title", "op": "known", "if_empty": "yes"}`, "/where/if_empty", "wrong-type", "must be true or false, is a text"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -67,6 +80,13 @@ func TestTreeWritesItsJSON(t *testing.T) {
 		"a condition has everything":             `{"event_property":"page","op":"any_of","value":["a","b"],"if_empty":true}`,
 		"groups stand alone":                     `{"all":[{"any":[{"property":"title","op":"known"}]},{"not":{"property":"title","op":"known"}}]}`,
 		"an empty any stays an any":              `{"any":[]}`,
+		"a condition of a property in time":      `{"property":"hired","of":"anniversary","op":"on","value":"now/d","time_zone":"user"}`,
+		"a condition of what ever was":           `{"property":"title","ever":true,"op":"equals","value":"Head"}`,
+		"a comparison with another property":     `{"property":"hired","op":"before","value":{"property":"left"}}`,
+		"a condition of an event":                `{"event":"login","op":"at_least","count":3,"within":"7d","where":{"all":[{"event_property":"page","op":"known"}]}}`,
+		"a zero is a count":                      `{"event":"login","op":"at_most","count":0}`,
+		"a condition of a workflow":              `{"workflow":"welcome","op":"never_enrolled"}`,
+		"groups have zones":                      `{"any":[{"not":{"property":"title","op":"known"},"time_zone":"UTC"}],"time_zone":"Europe/Warsaw"}`,
 		"an empty all stays an all":              `{"all":[]}`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 // oddZones are those whose clocks do something that is easily got wrong.
@@ -19,23 +20,27 @@ var oddZones = []string{
 	"Australia/Lord_Howe", "Antarctica/Troll", "America/Argentina/San_Luis", // half an hour; two hours; not at all regular
 }
 
-// oddities are instants at which clocks or calendars do something.
-var oddities = []time.Time{
-	time.Date(1993, time.August, 20, 12, 0, 0, 0, time.UTC),   // Kwajalein
-	time.Date(2008, time.January, 21, 2, 0, 0, 0, time.UTC),   // San Luis
-	time.Date(2010, time.November, 7, 2, 31, 0, 0, time.UTC),  // St. John's, back over midnight
-	time.Date(2011, time.March, 13, 3, 31, 0, 0, time.UTC),    // St. John's, forward
-	time.Date(2011, time.December, 30, 10, 0, 0, 0, time.UTC), // Apia
-	time.Date(2018, time.February, 18, 2, 0, 0, 0, time.UTC),  // São Paulo, back
-	time.Date(2018, time.November, 4, 3, 0, 0, 0, time.UTC),   // São Paulo, forward
-	time.Date(2023, time.October, 1, 4, 0, 0, 0, time.UTC),    // Asunción
-	time.Date(2023, time.April, 27, 22, 0, 0, 0, time.UTC),    // Cairo
-	time.Date(2023, time.November, 5, 5, 0, 0, 0, time.UTC),   // Havana
-	time.Date(2024, time.February, 29, 0, 0, 0, 0, time.UTC),
-	time.Date(2024, time.October, 27, 1, 0, 0, 0, time.UTC), // Europe
-	time.Date(2027, time.January, 1, 0, 0, 0, 0, time.UTC),
-	time.Date(2028, time.February, 29, 12, 0, 0, 0, time.UTC),
-	time.Date(2040, time.December, 31, 12, 0, 0, 0, time.UTC), // beyond the tables of transitions
+// oddities are instants at which clocks or calendars do something, and where.
+var oddities = []struct {
+	at   time.Time
+	zone string
+}{
+	{time.Date(1993, time.August, 20, 12, 0, 0, 0, time.UTC), "Pacific/Kwajalein"},
+	{time.Date(2008, time.January, 21, 2, 0, 0, 0, time.UTC), "America/Argentina/San_Luis"},
+	{time.Date(2010, time.November, 7, 2, 31, 0, 0, time.UTC), "America/St_Johns"}, // back over midnight
+	{time.Date(2011, time.March, 13, 3, 31, 0, 0, time.UTC), "America/St_Johns"},
+	{time.Date(2011, time.December, 30, 10, 0, 0, 0, time.UTC), "Pacific/Apia"},
+	{time.Date(2018, time.February, 18, 2, 0, 0, 0, time.UTC), "America/Sao_Paulo"}, // back
+	{time.Date(2018, time.November, 4, 3, 0, 0, 0, time.UTC), "America/Sao_Paulo"},
+	{time.Date(2023, time.October, 1, 4, 0, 0, 0, time.UTC), "America/Asuncion"},
+	{time.Date(2023, time.April, 27, 22, 0, 0, 0, time.UTC), "Africa/Cairo"},
+	{time.Date(2023, time.November, 5, 5, 0, 0, 0, time.UTC), "America/Havana"}, // back
+	{time.Date(2024, time.February, 29, 0, 0, 0, 0, time.UTC), "UTC"},
+	{time.Date(2024, time.October, 27, 1, 0, 0, 0, time.UTC), "Europe/Warsaw"}, // back
+	{time.Date(2027, time.January, 1, 0, 0, 0, 0, time.UTC), "UTC"},
+	{time.Date(2027, time.February, 1, 0, 0, 0, 0, time.UTC), "UTC"}, // a month on, the end of February
+	{time.Date(2028, time.February, 29, 12, 0, 0, 0, time.UTC), "Asia/Kathmandu"},
+	{time.Date(2040, time.December, 31, 12, 0, 0, 0, time.UTC), "Europe/Warsaw"}, // beyond the tables of transitions
 }
 
 func oddZone(name string) *time.Location {
@@ -130,4 +135,47 @@ func TestAUsersOwnZoneIsUTCWhereThereIsNone(t *testing.T) {
 			require.Equal(t, want, OwnZoneOf(u).String(), u)
 		}
 	}
+}
+
+func TestSkippedAreTheDatesThatNeverBegan(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]map[string]string{
+		"Pacific/Apia":       {"2011-12-30": "2011-12-31"},
+		"Pacific/Kwajalein":  {"1993-08-21": "1993-08-22"},
+		"Pacific/Kiritimati": {"1994-12-31": "1995-01-01"},
+		"Europe/Warsaw":      {},
+		"America/Asuncion":   {},
+		"UTC":                {},
+	} {
+		require.Equal(t, want, Skipped(oddZone(name)), name)
+	}
+}
+
+func TestTheFirstDayOfAnInstantBeginsThenOrLater(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, at, zone, want string }{
+		{"at midnight that day", "2027-01-03T23:00:00Z", "Europe/Warsaw", "2027-01-04"},
+		{"after midnight the next", "2027-01-03T23:00:00.000001Z", "Europe/Warsaw", "2027-01-05"},
+		{"where midnight is skipped", "2023-10-01T04:00:00Z", "America/Asuncion", "2023-10-01"},
+		{"where midnight comes twice, the first time", "2023-11-05T04:00:00Z", "America/Havana", "2023-11-05"},
+		{"where midnight comes twice, the second time", "2023-11-05T05:00:00Z", "America/Havana", "2023-11-06"},
+		{"where a date is skipped it", "2011-12-30T10:00:00Z", "Pacific/Apia", "2011-12-30"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, tt.want, FirstDay(moment(t, tt.at), oddZone(tt.zone)).Format(time.DateOnly))
+		})
+	}
+}
+
+func TestTheFirstDayIsWhereDatesBeginToBeginThenOrLater(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		zone := oddZone(rapid.SampledFrom(oddZones).Draw(t, "zone"))
+		at := moments().Draw(t, "at")
+		first := day{FirstDay(at, zone)}
+		for _, days := range []int{-2, -1, 0, 1, 2} {
+			require.Equal(t, days >= 0, !first.plus(days).begins(zone).Before(at))
+		}
+	})
 }
