@@ -2,13 +2,16 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
+	"rollcall/automation"
 	"rollcall/postgres"
 	"rollcall/workflows"
 )
@@ -16,13 +19,16 @@ import (
 // maxStep is how many users one step of a run decides at most.
 const maxStep = 1000
 
+// lastTry is at which attempt a step that fails, though the database answers, ends its run.
+const lastTry = 10
+
 // openRuns makes runs of the firings of a schedule that are due, and returns those that the workflow
 // has to carry out. Asked again, it returns them again.
 func (s *Set) openRuns(ctx context.Context, in workflows.ScheduledInput) ([]string, error) {
 	id := activity.GetInfo(ctx).WorkflowExecution.ID
 	if !in.Woken.Equal(in.Woken.Truncate(time.Minute)) { // by an operator: schedules wake at full minutes
 		if _, err := s.DB.RunNow(ctx, in.Definition, &in.Trigger, id); err != nil {
-			return nil, fmt.Errorf("trigger %d of %s by hand: %w", in.Trigger, in.Definition, err)
+			return nil, forGood(fmt.Errorf("trigger %d of %s by hand: %w", in.Trigger, in.Definition, err))
 		}
 		return s.DB.OpenRuns(ctx, id)
 	}
@@ -31,15 +37,31 @@ func (s *Set) openRuns(ctx context.Context, in workflows.ScheduledInput) ([]stri
 		until = in.Woken // Temporal's clock is ahead of ours
 	}
 	if _, err := s.DB.OpenDue(ctx, in.Definition, in.Trigger, until, id); err != nil {
-		return nil, fmt.Errorf("trigger %d of %s: %w", in.Trigger, in.Definition, err)
+		return nil, forGood(fmt.Errorf("trigger %d of %s: %w", in.Trigger, in.Definition, err))
 	}
 	return s.DB.OpenRuns(ctx, id)
+}
+
+// forGood keeps Temporal from trying again what cannot pass.
+func forGood(err error) error {
+	for _, lasting := range []error{automation.ErrNotFound, automation.ErrConflict, automation.ErrInvalid} {
+		if errors.Is(err, lasting) {
+			return temporal.NewNonRetryableApplicationError(err.Error(), workflows.FailedForGood, err)
+		}
+	}
+	return err
 }
 
 // stepRun decides the next users of a run, and says how long to wait to keep to its rate.
 func (s *Set) stepRun(ctx context.Context, in workflows.RunInput) (workflows.RunStep, error) {
 	began := time.Now()
 	step, err := s.DB.StepRun(ctx, in.RunID, maxStep)
+	if err != nil && !errors.Is(err, automation.ErrUnavailable) && activity.GetInfo(ctx).Attempt >= lastTry {
+		r, failed := s.DB.FailRun(ctx, in.RunID, err.Error())
+		if failed == nil {
+			return workflows.RunStep{Ended: true, Shown: shownRun(r)}, nil
+		}
+	}
 	if err != nil {
 		return workflows.RunStep{}, fmt.Errorf("run %s: %w", in.RunID, err)
 	}

@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // service is the whole API over a database of its own. Its pump runs only when a test calls it, and
-// its starter never, so nothing is told to Temporal.
+// its starter and its scheduler never, so nothing is told to Temporal.
 type service struct {
 	t       *testing.T
 	handler http.Handler
@@ -52,7 +52,8 @@ func start(t *testing.T, adjust ...func(*api.Deps)) *service {
 	starter := triggers.NewStarter(triggers.StarterConfig{DB: db, Log: log, Metrics: metrics})
 	pump := triggers.NewPump(db, starter, log, metrics)
 	deps := api.Deps{
-		DB: db, Catalog: catalog, Pump: pump, Starter: starter, Metrics: registry, Log: log, Version: "1.2.3",
+		DB: db, Catalog: catalog, Pump: pump, Starter: starter, Scheduler: triggers.NewScheduler(db, starter, log),
+		Metrics: registry, Log: log, Version: "1.2.3",
 		Temporal: func(context.Context) error { return nil },
 	}
 	for _, f := range adjust {
@@ -187,7 +188,7 @@ func (s *service) stored() map[string]string {
 	prints := map[string]string{}
 	for _, table := range []string{
 		"users", "properties", "changes", "events", "work_items", "definitions", "versions", "publication",
-		"memberships", "enrollments", "visits", "decisions", "commands", "notifications",
+		"memberships", "enrollments", "visits", "decisions", "commands", "notifications", "runs", "run_users", "schedules",
 	} {
 		var text string
 		err := s.conn.QueryRow(s.t.Context(), `select count(*) || ' rows ' || coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from `+table+` t`).Scan(&text)
@@ -202,6 +203,13 @@ func (s *service) count(table string) (n int) {
 	s.t.Helper()
 	require.NoError(s.t, s.conn.QueryRow(s.t.Context(), "select count(*) from "+table).Scan(&n))
 	return n
+}
+
+// sent is how many events are stored that callers sent. All others are those that the system emits
+// itself, whose names nobody else can use.
+func (s *service) sent() int {
+	s.t.Helper()
+	return s.count(`events where name !~ '^(user|property)[.]'`)
 }
 
 // waiting is a workflow that enrolls on request, waits, and notifies.

@@ -46,12 +46,12 @@ func badDefinitions() []badDefinition {
 		return steps(name, `[{"id": "act", "action": "`+kind+`", "with": `+with+`}]`, places...)
 	}
 	const known = `{"property": "age", "op": "known"}`
-	return slices.Concat([]badDefinition{
+	return slices.Concat(badFilters(), []badDefinition{
 		{name: "D1 no trigger", body: definition(`[]`, someSteps), places: []string{"/triggers no-trigger"}},
 		{name: "D1 no triggers at all", body: `{"name":"x","steps":` + someSteps + `}`, places: []string{"/triggers no-trigger"}},
 		triggers("D1 a trigger of no kind", `[{}]`, "/triggers/0 unknown-trigger-kind"),
 		triggers("D1 a trigger of two kinds", `[{"manual": true, "event": "login"}]`, "/triggers/0 unknown-trigger-kind"),
-		triggers("D1 a trigger of an unknown kind", `[{"schedule": {"every": "day"}}]`, "/triggers/0/schedule unknown-field"),
+		triggers("D1 a trigger of an unknown kind", `[{"telepathy": {"every": "day"}}]`, "/triggers/0/telepathy unknown-field"),
 		triggers("an event that the system does not emit", `[{"event": "user.renamed"}]`, "/triggers/0/event unknown-event"),
 		triggers("a question about the event where there is none", `[{"filter": {"event_property": "plan", "op": "known"}}]`, "/triggers/0/filter/event_property no-event"),
 		triggers("a where that no event asks", `[{"manual": true, "where": `+known+`}]`, "/triggers/0/where where-not-taken"),

@@ -85,7 +85,7 @@ func TestABatchOfEventsAnswersForEachItem(t *testing.T) {
 		{"e_5", "refused", []place{{"/items/5/occurred_at", "timestamp-too-old", "an event is at most five years old"}}},
 		{"e_6", "accepted", nil},
 	}, out.Items)
-	require.Equal(t, 2, s.count("events"))
+	require.Equal(t, 2, s.sent())
 }
 
 func TestABatchOf999GoodEventsAndABadOneStoresTheGoodOnes(t *testing.T) {
@@ -100,7 +100,7 @@ func TestABatchOf999GoodEventsAndABadOneStoresTheGoodOnes(t *testing.T) {
 	require.Len(t, answers, 1000)
 	require.Equal(t, "refused", answers[500]["status"])
 	require.Equal(t, "accepted", answers[999]["status"])
-	require.Equal(t, 999, s.count("events"))
+	require.Equal(t, 999, s.sent())
 }
 
 func TestABatchOfNothingIsTaken(t *testing.T) {
@@ -137,5 +137,5 @@ func TestOddButGoodEventsAreTaken(t *testing.T) {
 		require.Equal(t, 202, s.do("POST", "/v1/events", body).status, name)
 	}
 	require.Equal(t, 202, s.do("POST", "/v1/events", `{"name":"login","user_id":"u_1"}`, "Content-Type: Application/JSON; Charset=UTF-8", "Content-Encoding: identity").status)
-	require.Equal(t, 10, s.count("events"))
+	require.Equal(t, 10, s.sent())
 }

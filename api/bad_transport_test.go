@@ -98,13 +98,15 @@ func TestABadPageTokenIsRefused(t *testing.T) {
 	refused(t, []badInput{
 		{name: "not base64", request: "GET /v1/users?page_token=" + canary + "*", status: 400, slug: place},
 		{name: "not JSON", request: "GET /v1/users?page_token=Y2FuYXJ5", status: 400, slug: place},
-		{name: "of another list", request: "GET /v1/users?page_token=NQ", status: 400, slug: place},                                                                         // 5
-		{name: "with a text that cannot be stored, of users", request: "GET /v1/users?page_token=Ilx1MDAwMCI", status: 400, slug: place},                                    // "\u0000"
-		{name: "with a text that cannot be stored, of workflows", request: "GET /v1/workflows?page_token=Ilx1MDAwMCI", status: 400, slug: place},                            // "\u0000"
-		{name: "without an id", request: "GET /v1/enrollments?page_token=e30", status: 400, slug: place},                                                                    // {}
-		{name: "with an id that is none", request: "GET /v1/enrollments?page_token=eyJDcmVhdGVkQXQiOiIyMDI2LTAxLTAxVDAwOjAwOjAwWiIsIklEIjoieCJ9", status: 400, slug: place}, // {"CreatedAt":"2026-01-01T00:00:00Z","ID":"x"}
-		{name: "beyond 64 bits, of a history", request: "GET /v1/users/u_1/history?page_token=OTk5OTk5OTk5OTk5OTk5OTk5OTk5", status: 400, slug: place},                      // 99999999999999999999
-		{name: "beyond 64 bits, of notifications", request: "GET /v1/notifications?page_token=OTk5OTk5OTk5OTk5OTk5OTk5OTk5", status: 400, slug: place},                      // 99999999999999999999
+		{name: "of another list", request: "GET /v1/users?page_token=NQ", status: 400, slug: place},                                                                                             // 5
+		{name: "with a text that cannot be stored, of users", request: "GET /v1/users?page_token=Ilx1MDAwMCI", status: 400, slug: place},                                                        // "\u0000"
+		{name: "with a text that cannot be stored, of workflows", request: "GET /v1/workflows?page_token=Ilx1MDAwMCI", status: 400, slug: place},                                                // "\u0000"
+		{name: "without an id", request: "GET /v1/enrollments?page_token=e30", status: 400, slug: place},                                                                                        // {}
+		{name: "with an id that is none", request: "GET /v1/enrollments?page_token=eyJDcmVhdGVkQXQiOiIyMDI2LTAxLTAxVDAwOjAwOjAwWiIsIklEIjoieCJ9", status: 400, slug: place},                     // {"CreatedAt":"2026-01-01T00:00:00Z","ID":"x"}
+		{name: "without an id, of runs", request: "GET /v1/workflows/waiting/runs?page_token=e30", status: 400, slug: place},                                                                    // {}
+		{name: "with an id that is none, of runs", request: "GET /v1/workflows/waiting/runs?page_token=eyJDcmVhdGVkQXQiOiIyMDI2LTAxLTAxVDAwOjAwOjAwWiIsIklEIjoieCJ9", status: 400, slug: place}, // {"CreatedAt":"2026-01-01T00:00:00Z","ID":"x"}
+		{name: "beyond 64 bits, of a history", request: "GET /v1/users/u_1/history?page_token=OTk5OTk5OTk5OTk5OTk5OTk5OTk5", status: 400, slug: place},                                          // 99999999999999999999
+		{name: "beyond 64 bits, of notifications", request: "GET /v1/notifications?page_token=OTk5OTk5OTk5OTk5OTk5OTk5OTk5", status: 400, slug: place},                                          // 99999999999999999999
 	})
 }
 
@@ -123,13 +125,16 @@ func TestTextThatCannotBeStoredIsNobodysName(t *testing.T) {
 		"GET /v1/properties/%ff", "DELETE /v1/properties/%00", "GET /v1/workflows/%00", "DELETE /v1/workflows/%ff",
 		"POST /v1/workflows/%00/publish", "POST /v1/workflows/%00/pause", "POST /v1/workflows/%00/archive",
 		"GET /v1/workflows/%00/versions", "GET /v1/workflows/%00/versions/1", "GET /v1/enrollments/%00", "POST /v1/enrollments/%00/unenroll",
-		"GET /v1/workflows/%00/decisions?user=u_1",
+		"GET /v1/workflows/%00/decisions?user=u_1", "POST /v1/workflows/%ff/preview", "GET /v1/workflows/%00/explain?user=u_1",
+		"GET /v1/workflows/%00/runs", "GET /v1/workflows/waiting/runs/%00", "POST /v1/workflows/waiting/runs/%ff/pause",
+		"GET /v1/workflows/%00/held", "POST /v1/workflows/%ff/held/approve", "POST /v1/workflows/%00/held/reject",
 	} {
 		rows = append(rows, badInput{name: request, request: request, status: 404, slug: "not-found"})
 	}
 	for _, request := range []string{
 		"GET /v1/enrollments?user=%00", "GET /v1/enrollments?workflow=%ff", "GET /v1/notifications?user=%00",
-		"GET /v1/workflows/waiting/decisions?user=%00",
+		"GET /v1/workflows/waiting/decisions?user=%00", "GET /v1/workflows/waiting/explain?user=%00", "GET /v1/workflows/waiting/explain?user=u_1&at=%00",
+		"GET /v1/users?filter=%00", "GET /v1/workflows/waiting/runs?page_token=%ff",
 	} {
 		rows = append(rows, badInput{name: request, request: request, status: 400, slug: "schema-violation"})
 	}
@@ -147,6 +152,10 @@ func TestWhatDoesNotExistIsNotFound(t *testing.T) {
 		"GET /v1/workflows/waiting/versions/2147483647", "GET /v1/workflows/none/versions/1", "GET /v1/workflows/none/decisions?user=u_1", "GET /v1/enrollments/none",
 		"GET /v1/enrollments/01890a5d-ac96-774b-bcce-b302099a8057", "POST /v1/enrollments/none/unenroll",
 		"POST /v1/enrollments/01890a5d-ac96-774b-bcce-b302099a8057/unenroll",
+		"POST /v1/workflows/none/preview", "GET /v1/workflows/none/explain?user=u_1", "GET /v1/workflows/none/runs", "GET /v1/workflows/waiting/runs/none",
+		"GET /v1/workflows/waiting/runs/01890a5d-ac96-774b-bcce-b302099a8057", "POST /v1/workflows/waiting/runs/none/pause", "POST /v1/workflows/waiting/runs/none/resume",
+		"POST /v1/workflows/waiting/runs/01890a5d-ac96-774b-bcce-b302099a8057/abort", "GET /v1/workflows/none/held",
+		"POST /v1/workflows/none/held/approve", "POST /v1/workflows/none/held/reject",
 	} {
 		row := badInput{name: "B33 " + request, request: request, status: 404, slug: "not-found"}
 		if strings.HasPrefix(request, "PATCH") {

@@ -85,7 +85,7 @@ func TestFiftyPostsOfOneEventAtOnceHaveOneEffect(t *testing.T) {
 		{202, `{"id":"e_1","status":"duplicate"}` + "\n"}: 49,
 	}, tally(calls))
 	s.pumpAll()
-	require.Equal(t, 1, s.count("events"))
+	require.Equal(t, 1, s.sent())
 	require.Equal(t, 1, s.count("enrollments"))
 	require.Equal(t, 1, s.count("decisions"))
 }

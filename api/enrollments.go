@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/google/uuid"
-
 	"rollcall/automation"
 	"rollcall/postgres"
 )
@@ -43,7 +41,9 @@ func (s *server) enrollUser(ctx context.Context, in *enrollIn) (*EnrollmentOut, 
 	if err != nil {
 		return nil, err
 	}
-	s.Starter.Start([]postgres.Order{*order})
+	if order != nil { // else the guard holds it
+		s.Starter.Start([]postgres.Order{*order})
+	}
 	return s.enrollment(http.StatusCreated, e), nil
 }
 
@@ -61,7 +61,7 @@ func (s *server) listEnrollments(ctx context.Context, in *enrollmentsIn) (*List[
 	if err := in.read(&q.Before); err != nil {
 		return nil, err
 	}
-	if q.Before != nil && (len(q.Before.ID) != 36 || uuid.Validate(q.Before.ID) != nil) {
+	if q.Before != nil && !isID(q.Before.ID) {
 		return nil, badPageToken()
 	}
 	items, err := s.DB.Enrollments(ctx, q)

@@ -139,7 +139,7 @@ func unmarshal(data []byte, v any) error {
 
 // definitionBody describes the body of an operation that takes a definition.
 func definitionBody(o *huma.Operation) {
-	o.MaxBodyBytes = 512<<10 + 1
+	definitionSize(o)
 	o.SkipValidateBody = true // a definition has a validator of its own
 	object := &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}}
 	o.RequestBody = &huma.RequestBody{
@@ -147,3 +147,6 @@ func definitionBody(o *huma.Operation) {
 		Content: map[string]*huma.MediaType{"application/json": object, "application/yaml": object},
 	}
 }
+
+// definitionSize limits the body of an operation to what a definition may have.
+func definitionSize(o *huma.Operation) { o.MaxBodyBytes = 512<<10 + 1 }

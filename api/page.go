@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/google/uuid"
+
 	"rollcall/strictjson"
 )
 
@@ -40,6 +42,9 @@ func (p *Page) read(into any) error {
 	}
 	return nil
 }
+
+// isID reports whether a text is an id that we gave.
+func isID(text string) bool { return len(text) == 36 && uuid.Validate(text) == nil }
 
 func badPageToken() error {
 	return newProblem(http.StatusBadRequest, "invalid-page-token", "the page_token is not one of ours")

@@ -179,7 +179,7 @@ func TestTheCatalogueDescribesEveryTriggerAndEvent(t *testing.T) {
 		Events []map[string]string `json:"events"`
 	}
 	start(t).must(200, "GET", "/v1/triggers", "").into(&out)
-	require.Equal(t, []any{"event", "filter", "manual"}, column(out.Items, "kind"))
+	require.Equal(t, []any{"event", "filter", "schedule", "manual"}, column(out.Items, "kind"))
 	for _, kind := range out.Items {
 		require.NotEmpty(t, kind["title"])
 		require.NotEmpty(t, kind["description"])

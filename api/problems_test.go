@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -92,6 +93,7 @@ type badInput struct {
 	slug    string
 	places  []string // "pointer code" of each problem
 	allow   string   // the Allow header
+	refusal string   // the reason in the decision that is recorded of it; "" where none is
 }
 
 // refused sends each bad input, and checks the answer, that nothing was stored, and that a good
@@ -125,10 +127,29 @@ func (row *badInput) refusedBy(s *service) {
 	a.wants(row.status, row.slug, row.places...)
 	require.Equal(s.t, row.allow, a.header.Get("Allow"))
 	require.Empty(s.t, a.header.Get("Location"))
-	require.Equal(s.t, before, s.stored(), "nothing is stored")
+	after := s.stored()
+	if row.refusal != "" {
+		s.recorded(row.refusal, before, after)
+	}
+	require.Equal(s.t, before, after, "nothing is stored")
 	good := s.do("PUT", "/v1/users/u_afterwards", `{"properties": {"first_name": "Grace"}}`)
 	require.Contains(s.t, []int{http.StatusOK, http.StatusCreated}, good.status, "%s", good.body)
 	s.must(202, "POST", "/v1/events", `{"name": "login", "user_id": "u_afterwards"}`)
+}
+
+// recorded checks that between two fingerprints one decision was added, a refusal, and takes the
+// decisions out of both.
+func (s *service) recorded(reason string, before, after map[string]string) {
+	s.t.Helper()
+	var n int
+	_, err := fmt.Sscanf(before["decisions"], "%d rows", &n)
+	require.NoError(s.t, err)
+	require.Equal(s.t, n+1, s.count("decisions"), "one decision is recorded")
+	var outcome, because string
+	require.NoError(s.t, s.conn.QueryRow(s.t.Context(), `select outcome, reason from decisions order by id desc limit 1`).Scan(&outcome, &because))
+	require.Equal(s.t, []string{"refused", reason}, []string{outcome, because})
+	delete(before, "decisions")
+	delete(after, "decisions")
 }
 
 func quoted(s string) string {

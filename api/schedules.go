@@ -62,6 +62,9 @@ func (s *server) addSchedules(ctx context.Context, d *automation.Definition, w *
 		}
 		document = version.Document
 		for _, state := range states {
+			if state.Version != d.LiveVersion {
+				continue // it was published meanwhile
+			}
 			paused[state.Trigger] = state.Paused || d.Status == automation.Paused
 			w.Schedules = append(w.Schedules, ScheduleOut{
 				Trigger: state.Trigger, TemporalScheduleID: triggers.ScheduleID(state.ScheduleRef),

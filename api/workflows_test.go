@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"rollcall/api"
 )
 
 const asYAML = "Content-Type: application/yaml"
@@ -33,7 +35,7 @@ func TestAWorkflowIsWrittenPublishedAndArchived(t *testing.T) {
 	published := s.must(200, "POST", "/v1/workflows/waiting/publish", "").object()
 	require.Len(t, published["hash"], 32)
 	delete(published, "hash")
-	require.Equal(t, map[string]any{"workflow": "waiting", "version": 1.0, "changed": true, "matching": 0.0, "enrolled": 0.0}, published)
+	require.Equal(t, map[string]any{"workflow": "waiting", "version": 1.0, "changed": true, "matching": 0.0}, published)
 	require.Equal(t, false, s.must(200, "POST", "/v1/workflows/waiting/publish", `{"existing":"skip","in_flight":"finish"}`).object()["changed"])
 
 	w = s.must(200, "GET", "/v1/workflows/waiting", "").object()
@@ -93,8 +95,18 @@ func TestTheExamplesCanBePublished(t *testing.T) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		a := s.must(200, "POST", "/v1/workflows/validate", string(text), asYAML)
-		require.JSONEq(t, `{"valid":true,"problems":[],"next_runs":[]}`, string(a.body), file)
+		document, err := api.ParseYAML(text)
+		require.NoError(t, err)
+		schedules := 0
+		for _, trigger := range document.Triggers {
+			if trigger.Schedule != nil {
+				schedules++
+			}
+		}
+		answer := s.must(200, "POST", "/v1/workflows/validate", string(text), asYAML).object()
+		require.Len(t, answer["next_runs"], 5*schedules, file)
+		delete(answer, "next_runs")
+		require.Equal(t, map[string]any{"valid": true, "problems": []any{}}, answer, file)
 	}
 }
 
@@ -152,12 +164,17 @@ func TestPublicationEnrollsThoseForWhomAFilterHoldsOnlyIfAsked(t *testing.T) {
 	s.must(201, "PUT", "/v1/users/u_3", `{"properties":{"age":12}}`)
 	s.must(201, "PUT", "/v1/workflows/x", definition(`[{"filter":{"property":"age","op":"at_least","value":18}}]`, someSteps))
 	p := s.must(200, "POST", "/v1/workflows/x/publish", "").object()
-	require.Equal(t, []any{2.0, 0.0}, []any{p["matching"], p["enrolled"]})
+	require.InDelta(t, 2, p["matching"], 0)
+	require.NotContains(t, p, "run")
 	s.pumpAll()
 	require.Equal(t, 0, s.count("enrollments"))
 	p = s.must(200, "POST", "/v1/workflows/x/publish", `{"existing":"enroll"}`).object()
-	require.Equal(t, []any{2.0, 2.0}, []any{p["matching"], p["enrolled"]})
+	require.InDelta(t, 2, p["matching"], 0)
+	run, _ := p["run"].(map[string]any)
+	require.Equal(t, []any{"running", 2.0, 0.0}, []any{run["status"], run["matched"], run["enrolled"]})
 	s.pumpAll()
+	require.Equal(t, 0, s.count("enrollments"), "the run enrolls, and nobody carries it yet")
+	s.carry(run["id"].(string))
 	items, _ := s.get("/v1/enrollments?workflow=x").items()
 	require.ElementsMatch(t, []any{"u_1", "u_2"}, column(items, "user_id"))
 }

@@ -32,7 +32,7 @@ var (
 	// ErrSuppressed is returned when a condition of the definition keeps the user out.
 	ErrSuppressed error = specific{"a condition of the workflow keeps the user out", ErrConflict}
 	// ErrFinished is returned when an enrollment has already ended.
-	ErrFinished error = specific{"the enrollment has already ended", ErrConflict}
+	ErrFinished error = specific{"it has already ended", ErrConflict}
 	// ErrInUse is returned when a thing cannot be removed because another needs it.
 	ErrInUse error = specific{"in use", ErrConflict}
 	// ErrEventIDTaken is returned when an event has the id of another event.

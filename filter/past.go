@@ -62,6 +62,16 @@ func (n *Needs) Join(o Needs) {
 	}
 }
 
+// Unlimited asks for all events, not for the newest only.
+func (n Needs) Unlimited() Needs {
+	events := make(map[string]EventNeed, len(n.Events))
+	for name, need := range n.Events {
+		events[name] = EventNeed{Within: need.Within}
+	}
+	n.Events = events
+	return n
+}
+
 func (n *Needs) addEvent(name string, need EventNeed) {
 	if n.Events == nil {
 		n.Events = map[string]EventNeed{}

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"fmt"
+	"regexp"
 	"sync"
 	"time"
 )
@@ -15,12 +16,16 @@ const zoneProperty = "time_zone"
 // zones keeps the time zones that were loaded: reading one takes a tenth of a millisecond.
 var zones sync.Map
 
-// LoadZone finds a time zone by its IANA name. The empty name and "Local" are refused.
+// notZones are names that can be loaded and are none of a zone: they mean the machine's, or count leap
+// seconds.
+var notZones = regexp.MustCompile(`^$|^(Local|localtime|posixrules|Factory)$|^(posix|right)/`)
+
+// LoadZone finds a time zone by its IANA name.
 func LoadZone(name string) (*time.Location, error) {
 	if zone, ok := zones.Load(name); ok {
 		return zone.(*time.Location), nil
 	}
-	if name == "" || name == "Local" {
+	if notZones.MatchString(name) {
 		return nil, fmt.Errorf("there is no time zone %q", name)
 	}
 	zone, err := time.LoadLocation(name)

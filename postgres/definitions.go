@@ -122,6 +122,10 @@ func (db *DB) Publish(ctx context.Context, name string, existing Existing) (*Pub
 			return err
 		}
 		now := db.clock()
+		before := &ingest{Tx: tx, db: db, now: now, epoch: epoch - 1}
+		if err := before.settle(ctx, name); err != nil {
+			return err
+		}
 		if err := replaceLive(ctx, tx, &d, epoch, now, &p); err != nil {
 			return err
 		}
@@ -241,7 +245,15 @@ func (db *DB) Archive(ctx context.Context, name string) (*automation.Definition,
 		if err := db.resume(ctx, tx, name); err != nil { // what was held may finish too
 			return err
 		}
-		if err := retire(ctx, tx, name, epoch, db.clock()); err != nil {
+		now := db.clock()
+		before := &ingest{Tx: tx, db: db, now: now, epoch: epoch - 1}
+		if err := before.settle(ctx, name); err != nil {
+			return err
+		}
+		if err := retire(ctx, tx, name, epoch, now); err != nil {
+			return err
+		}
+		if err := stopSchedules(ctx, tx, name, now); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `update definitions set status = 'archived', live_version = 0, updated_at = $2 where name = $1`, name, db.clock())
@@ -271,14 +283,26 @@ func (db *DB) DeleteDefinition(ctx context.Context, name, ifHash string) error {
 	})
 }
 
-// setStatus runs f with a definition locked and returns it as f left it.
+// settle does what time has made due of a definition, before it changes.
+func (in *ingest) settle(ctx context.Context, name string) error {
+	if err := in.ringBefore(ctx, name); err != nil {
+		return err
+	}
+	return in.settleSchedules(ctx, name)
+}
+
+// setStatus runs f with a definition locked and returns it as f left it. Firings that were due before
+// are accounted for by the status that the definition had.
 func (db *DB) setStatus(ctx context.Context, name string, f func(tx pgx.Tx, d *automation.Definition) error) (*automation.Definition, error) {
-	err := db.tx(ctx, func(tx pgx.Tx) error {
-		d, err := lockDefinition(ctx, tx, name)
+	err := db.ingest(ctx, "", func(in *ingest) error {
+		d, err := lockDefinition(ctx, in, name)
 		if err != nil {
 			return err
 		}
-		return f(tx, &d)
+		if err := in.settleSchedules(ctx, name); err != nil {
+			return err
+		}
+		return f(in, &d)
 	})
 	if err != nil {
 		return nil, err

@@ -116,49 +116,11 @@ func (in *ingest) decide(ctx context.Context, matches []Match) ([]decision, erro
 		a.gone = append(a.gone, m.Event != nil && m.Event.Name == automation.EventUserDeleted)
 	}
 	decisions := make([]decision, 0, n)
-	rows, err := in.Query(ctx, `
-		with asked as (
-			select * from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::int[], $6::text[], $7::text[], $8::jsonb[],
-				$9::int[], $10::float8[], $11::int[], $12::bool[], $13::timestamptz[], $14::uuid[])
-			with ordinality as a (id, definition, version, user_id, trigger, kind, refused, event, depth, again, room, gone, due, run_id, n)
-		), known as (
-			select id from users where id = any($4) order by id for key share
-		), judged as (
-			select a.*, coalesce(l.ordinal, 0) + 1 as ordinal, case
-				when a.refused <> '' then a.refused
-				when k.id is null and not a.gone then 'the user was deleted'
-				when l.live then '`+refusedInside+`'
-				when l.last is not null and a.again is null then '`+refusedOnce+`'
-				when l.last + a.again * interval '1 second' > $15 then 'enrolled too recently'
-				else '' end as reason
-			from asked a left join known k on k.id = a.user_id
-			cross join lateral (
-				select max(ordinal) as ordinal, coalesce(bool_or(ended_at is null), false) as live, max(created_at) filter (where not rejected) as last
-				from enrollments e where e.definition = a.definition and e.user_id = a.user_id
-			) l
-		), ranked as (
-			select *, row_number() over (partition by definition, user_id, reason = '' order by n) as among_own from judged
-		), placed as (
-			select *, row_number() over (partition by definition order by n) as place from ranked where reason = '' and among_own = 1
-		), enrolled as (
-			insert into enrollments (id, definition, version, user_id, ordinal, status, trigger, event, depth, due, run_id, created_at)
-			select id, definition, version, user_id, ordinal, case when place > room then 'held' else 'pending' end,
-				kind, event, depth, due, run_id, $15
-			from placed on conflict do nothing returning id, definition, user_id, depth, status
-		), item as (
-			insert into work_items (user_id, epoch, depth, at, properties, changed, events, workflows)
-			select u.id, $16, e.depth + 1, $15, u.properties, '{}', '[]', array[e.definition]
-			from enrolled e join users u on u.id = e.user_id where e.definition = any($17) order by u.id for no key update of u
-		), decided as (
-			select r.*, case when e.id is null then 'refused' when e.status = 'held' then 'held' else 'enrolled' end as outcome,
-				case when r.reason <> '' then r.reason when e.id is null then '`+refusedInside+`'
-					when e.status = 'held' then '`+refusedHeld+`' else '' end as because, e.id as enrollment_id
-			from ranked r left join enrolled e on e.id = r.id
-		), noted as (
-			insert into decisions (definition, version, user_id, at, trigger, outcome, reason, enrollment_id)
-			select definition, version, user_id, $15, trigger, outcome, because, enrollment_id from decided order by n
-		)
-		select (n - 1)::int as n, id::text, ordinal, outcome, because as reason from decided order by n`,
+	mode := pgx.QueryExecModeCacheStatement
+	if n > 20 { // a plan that was made when the ledger was small may read all of it for each user
+		mode = pgx.QueryExecModeDescribeExec
+	}
+	rows, err := in.Query(ctx, decideSQL, mode,
 		a.ids, a.definitions, a.versions, a.users, a.triggers, a.kinds, a.refused, a.events, a.depths, a.again, a.rooms, a.gone, a.due, a.runs,
 		in.now, in.epoch, live.passages())
 	if err != nil {
@@ -167,6 +129,53 @@ func (in *ingest) decide(ctx context.Context, matches []Match) ([]decision, erro
 	decisions, err = pgx.AppendRows(decisions, rows, pgx.RowToStructByName[decision])
 	return decisions, err
 }
+
+const decideSQL = `
+	with asked as (
+		select * from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::int[], $6::text[], $7::text[], $8::jsonb[],
+			$9::int[], $10::float8[], $11::int[], $12::bool[], $13::timestamptz[], $14::uuid[])
+		with ordinality as a (id, definition, version, user_id, trigger, kind, refused, event, depth, again, room, gone, due, run_id, n)
+	), known as (
+		select id from users where id = any($4) order by id for key share
+	), judged as (
+		select a.*, coalesce(l.ordinal, 0) + 1 as ordinal, case
+			when a.refused <> '' then a.refused
+			when k.id is null and not a.gone then 'the user was deleted'
+			when l.live then '` + refusedInside + `'
+			when l.last is not null and a.again is null then '` + refusedOnce + `'
+			when l.last + a.again * interval '1 second' > $15 then 'enrolled too recently'
+			else '' end as reason
+		from asked a left join known k on k.id = a.user_id
+		left join (
+			select e.definition, e.user_id, max(e.ordinal) as ordinal, bool_or(e.ended_at is null) as live,
+				max(e.created_at) filter (where not e.rejected) as last
+			from (select distinct definition, user_id from asked) o
+			join enrollments e on e.definition = o.definition and e.user_id = o.user_id
+			group by e.definition, e.user_id
+		) l on l.definition = a.definition and l.user_id = a.user_id
+	), ranked as (
+		select *, row_number() over (partition by definition, user_id, reason = '' order by n) as among_own from judged
+	), placed as (
+		select *, row_number() over (partition by definition order by n) as place from ranked where reason = '' and among_own = 1
+	), enrolled as (
+		insert into enrollments (id, definition, version, user_id, ordinal, status, trigger, event, depth, due, run_id, created_at)
+		select id, definition, version, user_id, ordinal, case when place > room then 'held' else 'pending' end,
+			kind, event, depth, due, run_id, $15
+		from placed order by user_id, definition on conflict do nothing returning id, definition, user_id, depth, status
+	), item as (
+		insert into work_items (user_id, epoch, depth, at, properties, changed, events, workflows)
+		select u.id, $16, e.depth + 1, $15, u.properties, '{}', '[]', array[e.definition]
+		from enrolled e join users u on u.id = e.user_id where e.definition = any($17) order by u.id for no key update of u
+	), decided as (
+		select r.*, case when e.id is null then 'refused' when e.status = 'held' then 'held' else 'enrolled' end as outcome,
+			case when r.reason <> '' then r.reason when e.id is null then '` + refusedInside + `'
+				when e.status = 'held' then '` + refusedHeld + `' else '' end as because, e.id as enrollment_id
+		from ranked r left join enrolled e on e.id = r.id
+	), noted as (
+		insert into decisions (definition, version, user_id, at, trigger, outcome, reason, enrollment_id)
+		select definition, version, user_id, $15, trigger, outcome, because, enrollment_id from decided order by n
+	)
+	select (n - 1)::int as n, id::text, ordinal, outcome, because as reason from decided order by n`
 
 // refusal is why a match is refused whatever the ledger says; "" where it is not.
 func (m *Match) refusal() string {
@@ -223,9 +232,11 @@ func (in *ingest) room(ctx context.Context, matches []Match) (map[string]*int, e
 			return nil, err
 		}
 	}
-	var users int
-	if err := in.QueryRow(ctx, `select count(*) from users`).Scan(&users); err != nil {
-		return nil, err
+	users := 0
+	if slices.ContainsFunc(names, func(name string) bool { return guarded[name].MaxShare > 0 }) {
+		if err := in.QueryRow(ctx, `select count(*) from users`).Scan(&users); err != nil {
+			return nil, err
+		}
 	}
 	rows, err := in.Query(ctx, `
 		select n.definition, (select count(*) from enrollments e
@@ -262,7 +273,7 @@ func (db *DB) Enroll(ctx context.Context, definition, userID string) (*automatio
 		if err != nil {
 			return err
 		}
-		user, err := scanUser(in.QueryRow(ctx, `select id, properties, created_at, updated_at from users where id = $1 for key share`, userID))
+		user, err := scanUser(in.QueryRow(ctx, `select id, properties, created_at, updated_at from users where id = $1 for no key update`, userID))
 		if errors.Is(err, automation.ErrNotFound) {
 			return automation.ErrUnknownUser
 		}

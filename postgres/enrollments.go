@@ -119,7 +119,7 @@ func (in *ingest) queueEnd(ctx context.Context, e End, ended *bool) error {
 func queueEnd(batch *pgx.Batch, live *LiveSet, e End, now time.Time, ended *bool) {
 	batch.Queue(`
 		with ended as (
-			update enrollments set status = $2, reason = $3, ended_at = $4, ended_seq = nextval('moments'), waiting_until = null, due = null,
+			update enrollments set status = $2, rejected = rejected or status = 'held', reason = $3, ended_at = $4, ended_seq = nextval('moments'), waiting_until = null, due = null,
 				step = case when $2 <> 'failed' then '' when $5 = '' then step else $5 end
 			where id = $1 and ended_at is null returning definition, user_id, depth
 		), item as (
@@ -187,7 +187,8 @@ func (db *DB) RunsToStart(ctx context.Context, limit int, lost, unbegun time.Dur
 		update enrollments set offered_at = $2 where id in (
 			select id from enrollments
 			where status = 'pending' and run_id is not null
-			and (handed_at is null and (offered_at is null or offered_at < $3) or handed_at < $4 and offered_at < $3)
+			and (handed_at is null and (offered_at is null or offered_at < $3) or handed_at < $4 and offered_at < $3
+				and not exists (select from definitions d where d.name = definition and d.status = 'paused'))
 			order by created_at limit $1 for update skip locked
 		)
 		returning id::text, definition, version, user_id, ordinal`, limit, now, now.Add(-lost), now.Add(-unbegun))
@@ -260,7 +261,7 @@ type Decision struct {
 	UserID       string    `json:"user_id"`
 	At           time.Time `json:"at"`
 	Trigger      int       `json:"trigger"` // position; -1 for a request
-	Outcome      string    `json:"outcome"` // "enrolled" or "refused"
+	Outcome      string    `json:"outcome"` // "enrolled", "held" or "refused"
 	Reason       string    `json:"reason,omitempty"`
 	EnrollmentID *string   `json:"enrollment_id,omitempty"`
 }

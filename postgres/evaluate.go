@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,7 +35,8 @@ type Question struct {
 	Heard    []Heard        // event triggers that listen to the item's events
 	Filters  []TriggerRef   // filter triggers that the item concerns
 	Standing map[Membership]Standing
-	Inside   []Inhabitant // live enrollments of the user whose conditions to leave the item concerns
+	Since    map[Membership]time.Time // of those that have a standing: when it was found to be so
+	Inside   []Inhabitant             // live enrollments of the user whose conditions to leave the item concerns
 }
 
 // Heard is an event trigger and the event of the item that it listens to.
@@ -103,6 +106,9 @@ func (db *DB) Evaluate(ctx context.Context, limit int, judge Judge) (Evaluation,
 			return err
 		}
 		done.Items, done.Oldest = len(items), items[0].CreatedAt
+		if err := in.lockUsers(ctx, items); err != nil {
+			return err
+		}
 		for _, wave := range waves(items) {
 			e := evaluation{ingest: in, judge: judge, done: &done}
 			if err := e.wave(ctx, wave); err != nil {
@@ -117,6 +123,21 @@ func (db *DB) Evaluate(ctx context.Context, limit int, judge Judge) (Evaluation,
 		return err
 	})
 	return done, err
+}
+
+// lockUsers locks the users whom items are about, in the order in which everybody does, where ending or
+// beginning an enrollment may write an item about them.
+func (in *ingest) lockUsers(ctx context.Context, items []claimedItem) error {
+	live, err := in.db.live(ctx, in, in.epoch)
+	if err != nil || !live.stays && len(live.passages()) == 0 {
+		return err
+	}
+	users := make([]string, len(items))
+	for i := range items {
+		users[i] = items[i].UserID
+	}
+	_, err = in.Exec(ctx, `select from users where id = any($1) order by id for no key update`, users)
+	return err
 }
 
 // waves parts items such that each wave has one item of each user at most: what an item enrolls is
@@ -137,7 +158,7 @@ func waves(items []claimedItem) [][]claimedItem {
 
 // blame makes an error that of an item where there is only one.
 func blame(items []claimedItem, err error) error {
-	if _, known := errors.AsType[*ItemError](err); known || err == nil || len(items) > 1 || isRetryable(err) {
+	if _, known := errors.AsType[*ItemError](err); known || err == nil || len(items) > 1 || isRetryable(err) || errors.Is(translate(err), automation.ErrUnavailable) {
 		return err
 	}
 	return &ItemError{items[0].ID, err}
@@ -164,7 +185,7 @@ func (e *evaluation) wave(ctx context.Context, items []claimedItem) error {
 		for j := range v.Matches {
 			m := &v.Matches[j]
 			m.UserID, m.Depth = q.Item.UserID, max(m.Depth, q.Item.Depth)
-			if m.Refused = m.Version.Bars(q.Subject, ""); m.Refused == "" {
+			if m.Refused = m.Version.Bars(q.Subject, m.kind()); m.Refused == "" {
 				m.Due = m.Version.NextBar(q.Subject)
 			}
 		}
@@ -176,7 +197,7 @@ func (e *evaluation) wave(ctx context.Context, items []claimedItem) error {
 			leaves[id] = reason
 		}
 		for id, due := range v.Stays {
-			batch.Queue(`update enrollments set due = $2 where id = $1 and due is distinct from $2`, id, due)
+			batch.Queue(`update enrollments set due = $2 where id = $1 and ended_at is null and due is distinct from $2`, id, due)
 		}
 	}
 	if err := e.leave(ctx, leaves); err != nil {
@@ -197,7 +218,8 @@ func (e *evaluation) wave(ctx context.Context, items []claimedItem) error {
 func (e *evaluation) leave(ctx context.Context, reasons map[string]string) error {
 	ended := make([]bool, len(reasons))
 	i := 0
-	for id, reason := range reasons {
+	for _, id := range slices.Sorted(maps.Keys(reasons)) {
+		reason := reasons[id]
 		if err := e.queueEnd(ctx, End{ID: id, Status: automation.Unenrolled, Reason: reason}, &ended[i]); err != nil {
 			return err
 		}
@@ -319,22 +341,23 @@ func (e *evaluation) readStanding(ctx context.Context, questions []Question, at 
 	users := make([]string, len(at))
 	for i, position := range at {
 		q := &questions[position]
-		q.Standing = map[Membership]Standing{}
+		q.Standing, q.Since = map[Membership]Standing{}, map[Membership]time.Time{}
 		byUser[q.Item.UserID], users[i] = q, q.Item.UserID
 	}
 	if len(users) == 0 {
 		return nil
 	}
 	rows, err := e.Query(ctx, `
-		select user_id, definition, version, trigger, holds, due from memberships where user_id = any($1)`, users)
+		select user_id, definition, version, trigger, holds, due, since from memberships where user_id = any($1)`, users)
 	if err != nil {
 		return err
 	}
 	var user string
 	var m Membership
 	var s Standing
-	_, err = pgx.ForEachRow(rows, []any{&user, &m.Definition, &m.Version, &m.Trigger, &s.Holds, &nullTime{&s.Due}}, func() error {
-		byUser[user].Standing[m] = s
+	var since time.Time
+	_, err = pgx.ForEachRow(rows, []any{&user, &m.Definition, &m.Version, &m.Trigger, &s.Holds, &nullTime{&s.Due}, &since}, func() error {
+		byUser[user].Standing[m], byUser[user].Since[m] = s, since.UTC()
 		s = Standing{}
 		return nil
 	})
@@ -344,19 +367,23 @@ func (e *evaluation) readStanding(ctx context.Context, questions []Question, at 
 // readInside finds the live enrollments that an item can end.
 func (e *evaluation) readInside(ctx context.Context, questions []Question, at []int) error {
 	byUser := make(map[string]*Question, len(at))
-	users := make([]string, len(at))
+	users, ids := make([]string, len(at)), make([]int64, len(at))
 	for i, position := range at {
 		q := &questions[position]
-		byUser[q.Item.UserID], users[i] = q, q.Item.UserID
+		byUser[q.Item.UserID], users[i], ids[i] = q, q.Item.UserID, q.Item.ID
 	}
 	if len(users) == 0 {
 		return nil
 	}
+	// Requests and runs judged the user as they found him: an item from before says nothing about them.
 	rows, err := collect[struct {
 		ID, UserID, Definition, Trigger string
 		Version                         int
 	}](ctx, e, `
-		select id::text, user_id, definition, version, trigger from enrollments where user_id = any($1) and ended_at is null`, users)
+		select e.id::text, e.user_id, e.definition, e.version, e.trigger
+		from unnest($1::text[], $2::bigint[]) i (user_id, item)
+		join enrollments e on e.user_id = i.user_id and e.ended_at is null
+		where e.seq < i.item or e.trigger <> 'manual' and e.run_id is null`, users, ids)
 	if err != nil {
 		return err
 	}
@@ -387,6 +414,9 @@ func (e *evaluation) readPasts(ctx context.Context, questions []Question, at []i
 			if ask.Due.Before(moments[i].at) {
 				moments[i].at = ask.Due
 			}
+		}
+		if len(item.Asks) > 0 { // also about instants before that
+			needs = needs.Unlimited()
 		}
 	}
 	records, err := e.db.records(ctx, e, needs, moments)

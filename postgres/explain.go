@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"rollcall/automation"
@@ -130,11 +131,7 @@ func (x *explaining) read(ctx context.Context) error {
 // ask asks all filters of the version as of the instant.
 func (x *explaining) ask(ctx context.Context) error {
 	o := x.out
-	needs := x.version.allNeeds()
-	for name, need := range needs.Events {
-		need.Newest = 0 // of those by then, not by now
-		needs.Events[name] = need
-	}
+	needs := x.version.allNeeds().Unlimited() // the newest by then, not by now
 	horizon := moment{o.User, present(o.User, o.At).upTo, x.published}
 	records, err := x.records(ctx, x.pool, needs, []moment{horizon})
 	if err != nil {
@@ -275,8 +272,14 @@ func (x *explaining) whyNot() string {
 	switch {
 	case !x.existed():
 		return "the user did not exist"
+	case x.decided != nil && x.version == nil:
+		return fmt.Sprintf("no version was live; refused at %s: %s", shownAt(x.decided.At), x.decided.Reason)
 	case x.decided != nil:
-		return fmt.Sprintf("refused at %s: %s", shownAt(x.decided.At), x.decided.Reason)
+		why := fmt.Sprintf("refused at %s: %s", shownAt(x.decided.At), x.decided.Reason)
+		if !slices.ContainsFunc(x.out.Triggers, func(t ExplainedTrigger) bool { return t.Matched }) {
+			why = "no trigger matched" + whyNoTrigger(x.out.Triggers) + "; when one did, the user was " + why
+		}
+		return why
 	case x.version == nil:
 		return "no version was live"
 	}

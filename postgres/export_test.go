@@ -15,6 +15,9 @@ type SQLArgs = sqlArgs
 // Values are the parameters in their order.
 func (a *sqlArgs) Values() []any { return a.values }
 
+// Add makes a value a parameter.
+func (a *sqlArgs) Add(v any) string { return a.add(v) }
+
 // Fold writes what brings a text to the form in which it is compared with others.
 func (a *sqlArgs) Fold(texts []string, text string) string {
 	return (&sqlFilter{args: a}).fold(texts)(text)

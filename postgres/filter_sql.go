@@ -3,10 +3,13 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
 
 	"rollcall/filter"
 )
@@ -16,16 +19,16 @@ import (
 // error. A value that is not what its property holds does not match; in SQL that means that each cast
 // stands behind a case that asks for the type. Whatever an author wrote is a parameter.
 
-// sqlArgs are the parameters of one statement. A statement that is built from a filter is best sent
-// with pgx.QueryExecModeDescribeExec, so that it is planned for its parameters and not kept.
+// sqlArgs are the parameters of one statement.
 type sqlArgs struct {
 	values []any
 	texts  map[string]string // the parameters of texts that are there
+	joins  int               // conditions so far that the planner may turn into joins
 }
 
 // add makes a value a parameter and returns how the statement speaks of it, with its type.
 func (a *sqlArgs) add(v any) string {
-	kind := ""
+	var kind string
 	switch v := v.(type) {
 	case string:
 		if known, ok := a.texts[v]; ok {
@@ -57,12 +60,17 @@ func (a *sqlArgs) add(v any) string {
 	return "$" + strconv.Itoa(len(a.values)) + "::" + kind
 }
 
+// planned are the arguments of a statement that is planned for its parameters, and not kept.
+func (a *sqlArgs) planned() []any { return append([]any{pgx.QueryExecModeDescribeExec}, a.values...) }
+
 // sqlFilter writes one filter.
 type sqlFilter struct {
 	args    *sqlArgs
 	now     time.Time
 	zones   []string // of users whose own zone is known
 	counted bool     // what is asked is an event e that may count, rather than the user u
+
+	skipped map[string]string // dates by a zone and a date that the zone skipped, once it was asked for
 }
 
 // compileSQL writes a filter as a condition on the row u of users, as of now. Zones are those of the
@@ -84,14 +92,7 @@ func (w *sqlFilter) tree(f *filter.Filter) string {
 
 // usesOwnZones reports whether a filter reads dates in each user's own time zone.
 func usesOwnZones(f *filter.Filter) bool {
-	or := func(parts []bool) bool {
-		for _, part := range parts {
-			if part {
-				return true
-			}
-		}
-		return false
-	}
+	or := func(parts []bool) bool { return slices.Contains(parts, true) }
 	return filter.Walk(f, ownZone, or, or, func(part bool) bool { return part })
 }
 
@@ -135,7 +136,7 @@ func (w *sqlFilter) leaf(l *filter.Leaf) string {
 	case l.Ever:
 		return w.ever(l)
 	case l.Of == filter.ChangedAt:
-		return w.changed(l)
+		return w.lastChanged(l)
 	default:
 		return w.one(l, w.property(l.Property))
 	}
@@ -162,13 +163,13 @@ func (v sqlValue) empty() string {
 
 // orOtherEmpty holds where a property that the condition compares with has no value.
 func (w *sqlFilter) orOtherEmpty(l *filter.Leaf) string {
-	or := ""
+	var or strings.Builder
 	for _, name := range append(l.OtherTimes(), l.Other) {
 		if name != "" {
-			or += " or " + w.property(name).empty()
+			or.WriteString(" or " + w.property(name).empty())
 		}
 	}
-	return or
+	return or.String()
 }
 
 // holds compares a value. It holds for none that is empty, or that is compared with an empty one.

@@ -40,8 +40,7 @@ func (w *sqlFilter) flips(l *filter.Leaf) []string {
 		case l.Of == filter.Anniversary:
 			flips = append(flips, w.returns(l, w.property(l.Property), at, b.Lead))
 		case l.Ever:
-			v := sqlValue{"c.new", "(c.new #>> '{}')"}
-			flips = append(flips, "(select min("+w.passes(l, plainTime(l.Type, v), at, b.Lead)+") "+w.changes(l)+")")
+			flips = append(flips, "(select min("+w.passes(l, plainTime(l.Type, changed), at, b.Lead)+") "+w.changes(l)+")")
 		default:
 			flips = append(flips, w.passes(l, plainTime(l.Type, w.property(l.Property)), at, b.Lead))
 		}
@@ -54,12 +53,8 @@ func (w *sqlFilter) expires(l *filter.Leaf) []string {
 	if l.Back == 0 {
 		return nil
 	}
-	newer := *l.Count - 1
-	if l.Op == filter.AtMost {
-		newer = *l.Count
-	}
 	return []string{"(select least(e.occurred_at + " + w.args.add(l.Back) + ", " + w.horizon() + ") " + w.events(l) +
-		" order by e.occurred_at desc offset " + w.args.add(newer) + " limit 1)"}
+		" order by e.occurred_at desc offset " + w.args.add(deciding(l)) + " limit 1)"}
 }
 
 // passes is when a boundary that moves with now may pass a time that it did not pass.

@@ -1,8 +1,9 @@
 package postgres
 
 import (
+	"fmt"
 	"slices"
-
+	"strings"
 	"sync"
 	"unicode"
 )
@@ -12,31 +13,20 @@ import (
 // become a letter of these texts. The tables are Go's own: those of the database depend on its
 // version, its locale and its collations.
 func (w *sqlFilter) fold(texts []string) func(t string) string {
-	upper := uppers()
-	letters := map[rune]bool{}
+	var letters []rune
 	for _, s := range texts {
 		for _, r := range s {
-			if upper[r] != nil {
-				letters[r] = true
-			}
+			letters = append(letters, uppers()[r]...)
 		}
 	}
-	var from, to []rune
-	for r := range letters {
-		for _, u := range upper[r] {
-			from, to = append(from, u), append(to, r)
-		}
+	const ascii = `lower(%s collate "C")`
+	if len(letters) == 0 {
+		return func(t string) string { return fmt.Sprintf(ascii, t) }
 	}
-	translate := func(t string) string { return t }
-	if len(from) > 0 {
-		slices.Sort(from)
-		for i, u := range from {
-			to[i] = unicode.ToLower(u)
-		}
-		f, t := w.args.add(string(from)), w.args.add(string(to))
-		translate = func(text string) string { return "translate(" + text + ", " + f + ", " + t + ")" }
-	}
-	return func(t string) string { return `lower(` + translate(t) + ` collate "C")` } // of ASCII only
+	slices.Sort(letters)
+	letters = slices.Compact(letters)
+	from, to := w.args.add(string(letters)), w.args.add(strings.Map(unicode.ToLower, string(letters)))
+	return func(t string) string { return fmt.Sprintf(ascii, "translate("+t+", "+from+", "+to+")") }
 }
 
 // uppers lists, for each letter, the letters beyond ASCII whose lower case it is.

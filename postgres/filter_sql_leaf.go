@@ -7,8 +7,8 @@ import (
 	"rollcall/filter"
 )
 
-// number is the value as a float8, null where it is no number. Numbers that Go reads have at most
-// 309 digits before the point; those with few digits need no further look before they are cast.
+// number is the value as a float8, null where it is no number that one can hold. A text that is not
+// very long is within its range; a longer one is looked at before it is cast, which would fail.
 func (v sqlValue) number() string {
 	t := v.text
 	return "case when jsonb_typeof(" + v.json + ") = 'number' then case" +
@@ -94,19 +94,19 @@ func (w *sqlFilter) choice(l *filter.Leaf, v sqlValue) string {
 // members asks about a list of texts. A list with anything else in it does not match.
 func (w *sqlFilter) members(l *filter.Leaf, v sqlValue) string {
 	texts := slices.DeleteFunc(slices.Clone(l.Texts), func(s string) bool { return !storable(s) })
-	list := w.args.add(texts)
-	all := v.json + " ?& " + list
-	if len(texts) < len(l.Texts) {
-		all = "false"
-	}
 	var holds string
 	switch l.Op {
-	case filter.AllOf, filter.NotAllOf:
-		holds = all
-	case filter.Exactly, filter.NotExactly:
-		holds = all + " and " + v.json + " <@ " + w.args.add(jsonValue{texts})
+	case filter.AllOf, filter.NotAllOf, filter.Exactly, filter.NotExactly:
+		if len(texts) < len(l.Texts) {
+			holds = "false"
+			break
+		}
+		holds = v.json + " ?& " + w.args.add(texts)
+		if l.Op == filter.Exactly || l.Op == filter.NotExactly {
+			holds += " and " + v.json + " <@ " + w.args.add(jsonValue{texts})
+		}
 	default:
-		holds = v.json + " ?| " + list
+		holds = v.json + " ?| " + w.args.add(texts)
 	}
 	if not := negative(l.Op); not != "" {
 		holds = v.json + " <> '[]' and not (" + holds + ")"
@@ -130,20 +130,16 @@ func (w *sqlFilter) compareOther(l *filter.Leaf, a, b sqlValue) string {
 // loose compares a value of an event, which has no declared type: a number with numbers as a number,
 // a list by its members, anything else as its text.
 func (w *sqlFilter) loose(l *filter.Leaf, v sqlValue) string {
-	ordered := false
-	switch l.Op {
-	case filter.GreaterThan, filter.AtLeast, filter.LessThan, filter.AtMost:
-		ordered = true
-	}
-	number := ""
+	var number string
 	if l.Numbers != nil {
 		number = "coalesce(" + w.number(l)(v.number()) + ", false)"
 	}
-	if ordered {
+	switch l.Op {
+	case filter.GreaterThan, filter.AtLeast, filter.LessThan, filter.AtMost:
 		return number
 	}
 	text := w.text(l)
-	if number == "" {
+	if l.Numbers == nil {
 		number = "coalesce(" + text(v.looseNumber()) + ", false)"
 	}
 	return "case when jsonb_typeof(" + v.json + ") in ('string', 'boolean') then " + v.text + " <> '' and " + text(v.text) +
@@ -156,13 +152,11 @@ func (v sqlValue) looseNumber() string { return "(" + v.number() + ")::text::num
 
 // looseMembers asks about the members of a list that are no lists or objects themselves.
 func (w *sqlFilter) looseMembers(l *filter.Leaf, v sqlValue) string {
-	same := filter.Leaf{Condition: &filter.Condition{Op: filter.AnyOf}, Texts: l.Texts}
-	switch l.Op {
-	case filter.StartsWith, filter.EndsWith:
+	if l.Op == filter.StartsWith || l.Op == filter.EndsWith {
 		return "false"
 	}
 	item := sqlValue{"i.value", "(i.value #>> '{}')"}
-	text := w.text(&same)
+	text := w.text(&filter.Leaf{Condition: &filter.Condition{Op: filter.AnyOf}, Texts: l.Texts})
 	return negative(l.Op) + "exists (select 1 from jsonb_array_elements(" + v.json + ") i where case jsonb_typeof(i.value)" +
 		" when 'number' then coalesce(" + text(item.looseNumber()) + ", false)" +
 		" when 'string' then " + text(item.text) + " when 'boolean' then " + text(item.text) + " else false end)"

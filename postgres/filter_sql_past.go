@@ -1,21 +1,43 @@
 package postgres
 
-import "rollcall/filter"
+import (
+	"strconv"
 
-// happened counts events.
+	"rollcall/filter"
+)
+
+// happened asks whether there is the event without which the answer would be another one.
 func (w *sqlFilter) happened(l *filter.Leaf) string {
-	events := w.events(l)
-	switch {
-	case l.Op == filter.AtLeast && *l.Count == 1:
-		return "exists (select 1 " + events + ")"
-	case l.Op == filter.AtMost && *l.Count == 0:
-		return "(not exists (select 1 " + events + "))"
+	var exists string
+	if newer := deciding(l); newer > 0 {
+		exists = "exists (select 1 " + w.events(l) + " offset " + w.args.add(newer) + ")"
+	} else {
+		exists = w.exists(w.events(l))
 	}
-	limit, op := *l.Count, " >= "
-	if l.Op == filter.AtMost {
-		limit, op = limit+1, " <= "
+	if l.Op == filter.AtLeast {
+		return exists
 	}
-	return "((select count(*) from (select 1 " + events + " limit " + w.args.add(limit) + ") n)" + op + w.args.add(*l.Count) + ")"
+	return "(not " + exists + ")"
+}
+
+// maxJoins is how many conditions of a statement the planner may turn into joins. It looks for the
+// best order of all joins, which takes it minutes where there are hundreds.
+const maxJoins = 5
+
+// exists asks whether there is a row.
+func (w *sqlFilter) exists(rows string) string {
+	if w.args.joins++; w.args.joins > maxJoins {
+		rows += " offset 0" // keeps it from becoming a join
+	}
+	return "exists (select 1 " + rows + ")"
+}
+
+// deciding is how many events that count are passed over to find the one that decides.
+func deciding(l *filter.Leaf) int {
+	if l.Op == filter.AtLeast {
+		return *l.Count - 1
+	}
+	return *l.Count
 }
 
 // events are those of the user that count, as what follows a select.
@@ -38,51 +60,51 @@ func (w *sqlFilter) events(l *filter.Leaf) string {
 // passed asks how the user went through a workflow.
 func (w *sqlFilter) passed(l *filter.Leaf) string {
 	if !storable(l.Workflow) {
-		return map[bool]string{true: "true", false: "false"}[l.Op == filter.NeverEnrolled]
+		return strconv.FormatBool(l.Op == filter.NeverEnrolled)
 	}
-	exists := "exists (select 1 from enrollments p where p.user_id = u.id and p.definition = " + w.args.add(l.Workflow) + " and not p.rejected"
+	enrollments := "from enrollments p where p.user_id = u.id and p.definition = " + w.args.add(l.Workflow) + " and not p.rejected"
 	switch l.Op {
 	case filter.Enrolled:
-		return exists + ")"
+		return w.exists(enrollments)
 	case filter.NeverEnrolled:
-		return "(not " + exists + "))"
+		return "(not " + w.exists(enrollments) + ")"
 	case filter.Active:
-		return exists + " and p.ended_at is null)"
+		return w.exists(enrollments + " and p.ended_at is null")
 	default:
-		return exists + " and p.status = 'completed')"
+		return w.exists(enrollments + " and p.status = 'completed'")
 	}
 }
 
 // ever asks about every value that a property had.
 func (w *sqlFilter) ever(l *filter.Leaf) string {
-	v := sqlValue{"c.new", "(c.new #>> '{}')"}
-	values := w.changes(l)
-	known := "exists (select 1 " + values + " and not " + v.empty() + ")"
+	values, known := w.changes(l), " and not "+changed.empty()
 	if l.Op == filter.Known {
-		return known
+		return w.exists(values + known)
 	}
-	holds := "exists (select 1 " + values + " and " + w.holds(l, v) + ")"
+	holds := w.exists(values + " and " + w.holds(l, changed))
 	if !l.IfEmpty {
 		return holds
 	}
-	return "((not " + known + ")" + w.orOtherEmpty(l) + " or " + holds + ")"
+	return "((not " + w.exists(values+known) + ")" + w.orOtherEmpty(l) + " or " + holds + ")"
 }
 
-// changed asks about when a property last changed.
-func (w *sqlFilter) changed(l *filter.Leaf) string {
-	known := "exists (select 1 " + w.changes(l) + ")"
+// lastChanged asks about when a property last changed.
+func (w *sqlFilter) lastChanged(l *filter.Leaf) string {
 	switch l.Op {
 	case filter.Known:
-		return known
+		return w.exists(w.changes(l))
 	case filter.Unknown:
-		return "(not " + known + ")"
+		return "(not " + w.exists(w.changes(l)) + ")"
 	}
-	holds := "exists (select 1 from (" + w.lastChange(l) + ") c where " + w.compareTime(l, changeTime) + ")"
+	holds := w.exists("from (" + w.lastChange(l) + ") c where " + w.compareTime(l, changeTime))
 	if !l.IfEmpty {
 		return holds
 	}
-	return "((not " + known + ")" + w.orOtherEmpty(l) + " or " + holds + ")"
+	return "((not " + w.exists(w.changes(l)) + ")" + w.orOtherEmpty(l) + " or " + holds + ")"
 }
+
+// changed is the value that a change came to.
+var changed = sqlValue{"c.new", "(c.new #>> '{}')"}
 
 // changes are those of the property, as what follows a select.
 func (w *sqlFilter) changes(l *filter.Leaf) string {

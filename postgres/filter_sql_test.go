@@ -1,13 +1,15 @@
 package postgres_test
 
 import (
+	"context"
 	"encoding/json"
-	"strconv"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -32,7 +34,7 @@ func TestSQLAnswersLikeTheFilter(t *testing.T) {
 		tx, err := conn.Begin(t.Context())
 		require.NoError(r, err)
 		defer tx.Rollback(t.Context()) //nolint:errcheck // nothing is kept
-		insert(r, t, tx, group)
+		insert(t, r, tx, group)
 		zones, err := postgres.ZonesOfUsers(t.Context(), tx)
 		require.NoError(r, err)
 		s := filter.Scope{Types: types, Event: true, Zone: zoneOf().Draw(r, "scope")}
@@ -41,7 +43,7 @@ func TestSQLAnswersLikeTheFilter(t *testing.T) {
 			f, _ := filter.Compile(&tree, s)
 			text, err := json.Marshal(tree)
 			require.NoError(r, err)
-			answers, sql := ask(r, t, tx, f, now, zones)
+			answers, sql := ask(t, r, tx, f, now, zones)
 			require.Len(r, answers, len(group))
 			for i, p := range group {
 				pairs++
@@ -68,13 +70,22 @@ func TestSQLAnswersLikeTheFilter(t *testing.T) {
 	t.Logf("%d pairs of a filter and a user, %d matches, %d flips", pairs, matched, flips)
 }
 
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
 type answer struct {
 	holds bool
 	flip  *time.Time
 }
 
 // ask answers a filter for all users, in the order of their ids.
-func ask(r require.TestingT, t *testing.T, q pgx.Tx, f *filter.Filter, now time.Time, zones []string) ([]answer, string) {
+func ask(t *testing.T, r require.TestingT, q querier, f *filter.Filter, now time.Time, zones []string) ([]answer, string) {
+	t.Helper()
 	a := &postgres.SQLArgs{}
 	sql := "select " + postgres.CompileSQL(f, now, zones, a) + ", " + postgres.FlipSQL(f, now, zones, a) + " from users u order by u.id"
 	rows, err := q.Query(t.Context(), sql, append([]any{pgx.QueryExecModeDescribeExec}, a.Values()...)...)
@@ -87,11 +98,12 @@ func ask(r require.TestingT, t *testing.T, q pgx.Tx, f *filter.Filter, now time.
 	return answers, sql
 }
 
-func insert(r *rapid.T, t *testing.T, tx pgx.Tx, group []person) {
+func insert(t *testing.T, r require.TestingT, tx pgx.Tx, group []person) {
+	t.Helper()
 	batch := &pgx.Batch{}
 	for i := range group {
 		p := &group[i]
-		p.id = "u_" + strconv.Itoa(i)
+		p.id = fmt.Sprintf("u_%04d", i)
 		batch.Queue(`insert into users (id, properties, created_at, updated_at) values ($1, $2, now(), now())`, p.id, p.properties)
 		for _, c := range p.changes {
 			batch.Queue(`insert into changes (user_id, property, new, at, source) values ($1, $2, $3, $4, 'api')`, p.id, c.property, asJSON(c.value), c.at)
@@ -126,7 +138,7 @@ func connect(tb testing.TB) *pgx.Conn {
 	return conn // left open: the database is dropped all the same
 }
 
-func mustExec(tb testing.TB, conn *pgx.Conn, sql string, args ...any) {
+func mustExec(tb testing.TB, conn execer, sql string, args ...any) {
 	tb.Helper()
 	_, err := conn.Exec(tb.Context(), sql, args...)
 	require.NoError(tb, err)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"rollcall/filter"
@@ -71,16 +72,18 @@ func (w *sqlFilter) begun(l *filter.Leaf, text string) string {
 		}
 		return text
 	}
-	skipped := map[string]string{}
-	w.eachZone(func(name string, zone *time.Location) {
-		for date, next := range filter.Skipped(zone) {
-			skipped[name+" "+date] = next
-		}
-	})
-	if len(skipped) == 0 {
+	if w.skipped == nil {
+		w.skipped = map[string]string{}
+		w.eachZone(func(name string, zone *time.Location) {
+			for date, next := range filter.Skipped(zone) {
+				w.skipped[name+" "+date] = next
+			}
+		})
+	}
+	if len(w.skipped) == 0 {
 		return text
 	}
-	return "coalesce(" + w.args.add(jsonValue{skipped}) + " ->> (" + ownZoneName + " || ' ' || " + text + "), " + text + ")"
+	return "coalesce(" + w.args.add(jsonValue{w.skipped}) + " ->> (" + ownZoneName + " || ' ' || " + text + "), " + text + ")"
 }
 
 // ownZoneName names the time zone of a user who has one.
@@ -162,13 +165,13 @@ func (w *sqlFilter) compareTime(l *filter.Leaf, t sqlTime) string {
 	default: // on, between
 		holds = begins(0) + " and not " + ends(len(others)-1)
 	}
-	holds += " and " + t.valid
+	conditions := []string{holds, t.valid}
 	for _, name := range others {
 		if name != "" {
-			holds += " and " + w.otherTime(l, name).valid
+			conditions = append(conditions, w.otherTime(l, name).valid)
 		}
 	}
-	return "coalesce(" + holds + ", false)"
+	return "coalesce(" + strings.Join(conditions, " and ") + ", false)"
 }
 
 // otherTime is a property as an operand. Its key is that of the time that is written there: what lies

@@ -149,14 +149,16 @@ func operands(kind filter.Type, now time.Time) *rapid.Generator[any] {
 		Filter(func(v any) bool { return types[v.(map[string]any)["property"].(string)] == kind })
 	fixed := valueOf(kind, now)
 	switch kind {
-	case filter.Number, filter.Bool, filter.Enum, filter.User:
+	case filter.Number, filter.Bool:
 		return rapid.OneOf(fixed, fixed, other)
 	case filter.Date, filter.Datetime:
 		return rapid.OneOf(valueOf(filter.Date, now), zoned(now), math(), math(), other)
 	case filter.MultiEnum, filter.Users:
-		return rapid.Map(choices, func(s string) any { return s })
+		return rapid.OneOf(rapid.Map(choices, func(s string) any { return s }), rapid.Just[any]("nul\x00"))
+	case filter.String:
+		return rapid.OneOf(rapid.Map(texts(), func(s string) any { return s }), rapid.Just[any]("nul\x00"))
 	default:
-		return rapid.Map(texts(), func(s string) any { return s })
+		return rapid.OneOf(fixed, fixed, other, rapid.Just[any]("nul\x00"))
 	}
 }
 
@@ -171,12 +173,12 @@ func zoned(now time.Time) *rapid.Generator[any] {
 // math draws date math.
 func math() *rapid.Generator[any] {
 	amounts := rapid.Custom(func(t *rapid.T) string {
-		text := ""
+		var text strings.Builder
 		for range rapid.IntRange(0, 2).Draw(t, "amounts") {
 			unit := rapid.SampledFrom([]string{"s", "m", "h", "d", "w", "M", "y"}).Draw(t, "unit")
-			text += fmt.Sprintf("%+d%s", rapid.SampledFrom([]int{-30, -7, -1, 1, 2, 9}).Draw(t, "n"), unit)
+			fmt.Fprintf(&text, "%+d%s", rapid.SampledFrom([]int{-30, -7, -1, 1, 2, 9}).Draw(t, "n"), unit)
 		}
-		return text
+		return text.String()
 	})
 	return rapid.Custom(func(t *rapid.T) any {
 		text := "now" + amounts.Draw(t, "before")

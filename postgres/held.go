@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"rollcall/automation"
 )
 
@@ -26,10 +28,14 @@ func (db *DB) Approve(ctx context.Context, definition string, ids []string) (n i
 	if _, err := db.Definition(ctx, definition); err != nil {
 		return 0, err
 	}
-	tag, err := db.pool.Exec(ctx, `
-		update enrollments set status = 'pending' where definition = $1 and status = 'held' and ($2::text[] is null or id::text = any($2))`,
-		definition, ids)
-	return int(tag.RowsAffected()), translate(err)
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			update enrollments set status = 'pending' where definition = $1 and status = 'held' and ($2::text[] is null or id::text = any($2))`,
+			definition, ids)
+		n = int(tag.RowsAffected())
+		return err
+	})
+	return n, err
 }
 
 // Reject ends enrollments of a definition that are held: those with the ids, all where ids is nil. They
@@ -42,6 +48,13 @@ func (db *DB) Reject(ctx context.Context, definition string, ids []string) (n in
 	err = db.ingest(ctx, "", func(in *ingest) error {
 		live, err := db.live(ctx, in, in.epoch)
 		if err != nil {
+			return err
+		}
+		// Users before enrollments, as everybody locks them.
+		if _, err := in.Exec(ctx, `
+			select from users where id in (
+				select user_id from enrollments where definition = $1 and status = 'held' and ($2::text[] is null or id::text = any($2))
+			) order by id for no key update`, definition, ids); err != nil {
 			return err
 		}
 		return in.QueryRow(ctx, `

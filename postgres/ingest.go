@@ -54,11 +54,13 @@ func (in *ingest) flush(ctx context.Context) error {
 // joinEpoch makes an open transaction an ingest. The lock comes in a statement of its own, so that
 // the epoch is read in a snapshot that is taken when the lock is held.
 func (db *DB) joinEpoch(ctx context.Context, tx pgx.Tx, source string, depth int) (*ingest, error) {
-	in := &ingest{Tx: tx, db: db, now: db.clock(), source: source, depth: depth}
+	in := &ingest{Tx: tx, db: db, source: source, depth: depth}
 	batch := &pgx.Batch{}
 	queueLock(batch)
 	batch.Queue(`select epoch from publication`).QueryRow(func(row pgx.Row) error { return row.Scan(&in.epoch) })
-	return in, tx.SendBatch(ctx, batch).Close()
+	err := tx.SendBatch(ctx, batch).Close()
+	in.now = db.clock() // not before the lock was had
+	return in, err
 }
 
 // queueLock keeps publications out until the transaction ends.

@@ -53,7 +53,7 @@ func (db *DB) baselineOf(ctx context.Context, tx pgx.Tx, ref TriggerRef, now tim
 		insert into memberships (definition, version, trigger, user_id, holds, due, since)
 		select `+a.add(ref.Name)+`, `+a.add(ref.Number)+`, `+a.add(ref.Trigger)+`, id, holds, due, `+a.add(now)+`
 		from (select u.id, `+compileSQL(f, now, zones, a)+` as holds, `+due+` as due from users u) u
-		where holds or due is not null`, a.values...)
+		where holds or due is not null`, a.planned()...)
 	return err
 }
 
@@ -81,7 +81,7 @@ func (db *DB) Ring(ctx context.Context, limit int) (Rung, error) {
 		due, err := collectScalars[string](ctx, in, `
 			select distinct user_id from (
 				(select user_id from memberships where due <= $1 order by due limit $2)
-				union all (select user_id from enrollments where due <= $1 order by due limit $2)
+				union all (select user_id from enrollments where due <= $1 and ended_at is null order by due limit $2)
 			) d limit $2`, in.now, limit)
 		if err != nil || len(due) == 0 {
 			return err
@@ -92,14 +92,23 @@ func (db *DB) Ring(ctx context.Context, limit int) (Rung, error) {
 		if err != nil || len(locked) == 0 {
 			return err
 		}
-		var first *time.Time
-		err = in.QueryRow(ctx, `
+		rung, err = in.ring(ctx, locked)
+		return err
+	})
+	return rung, err
+}
+
+// ring writes the items of users whose rows are locked.
+func (in *ingest) ring(ctx context.Context, users []string) (Rung, error) {
+	var rung Rung
+	var first *time.Time
+	err := in.QueryRow(ctx, `
 			with members as (
 				update memberships m set due = null from (select user_id, definition, version, trigger, due from memberships where user_id = any($1) and due <= $2) o
 				where m.user_id = o.user_id and m.definition = o.definition and m.version = o.version and m.trigger = o.trigger
 				returning o.*
 			), inside as (
-				update enrollments e set due = null from (select id, due from enrollments where user_id = any($1) and due <= $2) o
+				update enrollments e set due = null from (select id, due from enrollments where user_id = any($1) and due <= $2 and ended_at is null) o
 				where e.id = o.id and e.ended_at is null
 				returning e.user_id, e.definition, e.version, $4::int as trigger, o.due
 			), asks as (
@@ -111,20 +120,30 @@ func (db *DB) Ring(ctx context.Context, limit int) (Rung, error) {
 				select u.id, $3, $2, u.properties, '{}', '[]', a.asks from asks a join users u on u.id = a.user_id returning id
 			)
 			select (select count(*) from items), (select min(due) from (select due from members union all select due from inside) d)`,
-			locked, in.now, in.epoch, AskLeaving).Scan(&rung.Users, &first)
-		if first != nil {
-			rung.Late = in.now.Sub(*first)
-		}
-		return err
-	})
+		users, in.now, in.epoch, AskLeaving).Scan(&rung.Users, &first)
+	if first != nil {
+		rung.Late = in.now.Sub(*first)
+	}
 	return rung, err
+}
+
+// ringBefore rings what is due of a definition before another epoch begins, in which its version is
+// live no more. Publications keep everybody else out, so no rows need to be locked.
+func (in *ingest) ringBefore(ctx context.Context, definition string) error {
+	users, err := collectScalars[string](ctx, in, `
+		select user_id from memberships where definition = $1 and due <= $2
+		union select user_id from enrollments where definition = $1 and due <= $2 and ended_at is null`, definition, in.now)
+	if err == nil && len(users) > 0 {
+		_, err = in.ring(ctx, users)
+	}
+	return err
 }
 
 // NextRing is when time alone may next change something; ok is false where it never does.
 func (db *DB) NextRing(ctx context.Context) (at time.Time, ok bool, err error) {
 	var due *time.Time
 	err = db.pool.QueryRow(ctx, `
-		select least((select min(due) from memberships where due is not null), (select min(due) from enrollments where due is not null))`).Scan(&due)
+		select least((select min(due) from memberships where due is not null), (select min(due) from enrollments where due is not null and ended_at is null))`).Scan(&due)
 	if err != nil || due == nil {
 		return time.Time{}, false, translate(err)
 	}

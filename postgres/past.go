@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"rollcall/filter"
@@ -115,7 +116,7 @@ func (db *DB) readEvents(ctx context.Context, q querier, needs filter.Needs, rec
 			select user_id, name, occurred_at, received_at, properties from events
 			where user_id = m.user_id and name = n.name and seq <= m.upto
 			and (n.within is null or occurred_at > m.at - n.within * interval '1 microsecond')
-			order by occurred_at desc limit n.newest
+			order by occurred_at desc limit coalesce(n.newest, 2 * `+strconv.Itoa(filter.MaxCount)+`)
 		) e order by e.occurred_at desc`, users, upTo, at, names, within, newest)
 	if err != nil {
 		return err

@@ -57,6 +57,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		"application_name":                    "rollcall",
 		"timezone":                            "UTC",
 		"synchronous_commit":                  "on",
+		"jit":                                 "off",
 		"statement_timeout":                   "15s",
 		"lock_timeout":                        "5s",
 		"idle_in_transaction_session_timeout": "30s",
@@ -135,9 +136,9 @@ func translateCode(pgErr *pgconn.PgError, err error) error {
 	case pgErr.ConstraintName == "enrollments_one_live":
 		return automation.ErrAlreadyEnrolled
 	case strings.HasPrefix(pgErr.Code, "08"), strings.HasPrefix(pgErr.Code, "53"), strings.HasPrefix(pgErr.Code, "57P"), pgErr.Code == "25006":
-		return fmt.Errorf("database: %w (%s)", automation.ErrUnavailable, pgErr.Code)
+		return fmt.Errorf("database: %w (%w)", automation.ErrUnavailable, pgErr)
 	case pgErr.Code == "55P03", pgErr.Code == "57014", isRetryable(pgErr):
-		return fmt.Errorf("database is busy: %w (%s)", automation.ErrUnavailable, pgErr.Code)
+		return fmt.Errorf("database is busy: %w (%w)", automation.ErrUnavailable, pgErr)
 	}
 	return err
 }

@@ -144,10 +144,11 @@ func (db *DB) preview(ctx context.Context, name string, p population) (*Preview,
 	}
 	var out Preview
 	var l PreviewLive
+	// The offset keeps each filter from being computed for each count.
 	err = db.pool.QueryRow(ctx, `
 		select count(*), count(*) filter (where new), count(*) filter (where old),
 			count(*) filter (where new and not old), count(*) filter (where old and not new)
-		from (select `+new+` as new, `+old+` as old from users u) u`, a.values...).
+		from (select `+new+` as new, `+old+` as old from users u offset 0) u`, a.planned()...).
 		Scan(&out.Total, &out.Matching, &l.Matching, &l.Added, &l.Removed)
 	if err != nil {
 		return nil, translate(err)
@@ -159,7 +160,7 @@ func (db *DB) preview(ctx context.Context, name string, p population) (*Preview,
 	if out.Matching > 0 {
 		a = &sqlArgs{}
 		out.Sample, err = collectScalars[string](ctx, db.pool, `
-			select u.id from users u where `+p.sql(now, zones, a)+` order by u.id limit `+a.add(sampled), a.values...)
+			select u.id from users u where `+p.sql(now, zones, a)+` order by u.id limit `+a.add(sampled), a.planned()...)
 	}
 	return &out, err
 }
@@ -196,5 +197,5 @@ func (db *DB) UsersMatching(ctx context.Context, t *filter.Tree, after string, l
 	a := &sqlArgs{}
 	return collect[automation.User](ctx, db.pool, `
 		select u.id, u.properties, u.created_at, u.updated_at from users u
-		where u.id > `+a.add(after)+` and `+compileSQL(f, db.clock(), zones, a)+` order by u.id limit `+a.add(limit), a.values...)
+		where u.id > `+a.add(after)+` and `+compileSQL(f, db.clock(), zones, a)+` order by u.id limit `+a.add(limit), a.planned()...)
 }

@@ -61,9 +61,12 @@ func (r *Run) Done() float64 {
 	return float64(decided) / float64(r.Matched)
 }
 
-const runColumns = `id::text, definition as workflow, version, kind, status, trigger, nominal, due_at, by_hand, matched, enrolled, held, skipped,
-	(select count(*) from enrollments e where e.run_id = runs.id and e.started_at is not null) as started, per_second, reason,
-	created_at, updated_at, ended_at, workflow_id as temporal_workflow_id`
+const (
+	runColumns = `(select count(*) from enrollments e where e.run_id = runs.id and e.started_at is not null) as started, ` + runOnly
+	// runOnly leaves out what has to be counted.
+	runOnly = `id::text, definition as workflow, version, kind, status, trigger, nominal, due_at, by_hand, matched, enrolled, held, skipped,
+		per_second, reason, created_at, updated_at, ended_at, workflow_id as temporal_workflow_id`
+)
 
 func newBackfill(ctx context.Context, tx pgx.Tx, v *Published, matched, perSecond int, now time.Time) (*Run, error) {
 	r, err := one[Run](ctx, tx, `
@@ -112,7 +115,10 @@ func (db *DB) SetRun(ctx context.Context, definition, id string, status RunStatu
 		return nil, automation.ErrNotFound
 	}
 	err := db.tx(ctx, func(tx pgx.Tx) error {
-		r, err := one[Run](ctx, tx, `select `+runColumns+` from runs where definition = $1 and id = $2 for update`, definition, id)
+		r, err := one[struct {
+			Status  RunStatus
+			EndedAt *time.Time
+		}](ctx, tx, `select status, ended_at from runs where definition = $1 and id = $2 for update`, definition, id)
 		if err != nil {
 			return err
 		}
@@ -124,6 +130,9 @@ func (db *DB) SetRun(ctx context.Context, definition, id string, status RunStatu
 		reason := ""
 		if status == RunAborted {
 			ended, reason = &now, "on request"
+			if _, err := tx.Exec(ctx, `delete from run_users where run_id = $1`, id); err != nil {
+				return err
+			}
 		}
 		_, err = tx.Exec(ctx, `update runs set status = $2, ended_at = $3, reason = $4, updated_at = $5 where id = $1`, id, string(status), ended, reason, now)
 		return err
@@ -133,6 +142,9 @@ func (db *DB) SetRun(ctx context.Context, definition, id string, status RunStatu
 	}
 	return db.Run(ctx, definition, id)
 }
+
+// notAnyMore is why a backfill skips users.
+const notAnyMore = "the filter does not hold any more"
 
 // Step is what one step of a run came to.
 type Step struct {
@@ -150,14 +162,15 @@ func (db *DB) StepRun(ctx context.Context, id string, limit int) (*Step, error) 
 		r, err := one[struct {
 			Run
 			Position string
-		}](ctx, in, `select `+runColumns+`, position from runs where id = $1 for update`, id)
+		}](ctx, in, `select 0 as started, `+runOnly+`, position from runs where id = $1 for update`, id)
 		if err != nil {
 			return err
 		}
 		step = Step{Run: r.Run}
 		switch {
 		case r.EndedAt != nil:
-			return nil
+			_, err := in.Exec(ctx, `update runs set parked = false where id = $1 and parked`, id)
+			return err
 		case r.Status == RunPaused:
 			_, err := in.Exec(ctx, `update runs set parked = true where id = $1`, id)
 			return err
@@ -205,17 +218,18 @@ func (in *ingest) nextMatches(ctx context.Context, r *Run, version *Published, a
 		Trigger    int
 		Properties map[string]any
 	}](ctx, in, `
-		select u.id, m.trigger, u.properties from (`+next+`) m join users u on u.id = m.user_id order by u.id for key share of u`, args...)
+		select u.id, m.trigger, u.properties from (`+next+`) m join users u on u.id = m.user_id order by u.id for no key update of u`, args...)
 	if err != nil {
 		return nil, err
 	}
 	records := map[string]*record{}
-	if !version.needs.None() {
+	needs := version.allNeeds()
+	if !needs.None() {
 		moments := make([]moment, len(users))
 		for i, u := range users {
 			moments[i] = present(u.ID, in.now)
 		}
-		if records, err = in.db.records(ctx, in, version.needs, moments); err != nil {
+		if records, err = in.db.records(ctx, in, needs, moments); err != nil {
 			return nil, err
 		}
 	}
@@ -225,8 +239,10 @@ func (in *ingest) nextMatches(ctx context.Context, r *Run, version *Published, a
 		if rec := records[u.ID]; rec != nil {
 			s.Past = rec.past()
 		}
-		m := Match{Version: version, Trigger: u.Trigger, UserID: u.ID, Run: &r.ID, Refused: version.Bars(s, "")}
-		if m.Refused == "" {
+		m := Match{Version: version, Trigger: u.Trigger, UserID: u.ID, Run: &r.ID}
+		if holds := version.Triggers[u.Trigger].Holds; holds != nil && !holds.Match(s) {
+			m.Refused = notAnyMore
+		} else if m.Refused = version.Bars(s, m.kind()); m.Refused == "" {
 			m.Due = version.NextBar(s)
 		}
 		matches[i] = m
@@ -263,7 +279,7 @@ func (s *Step) save(ctx context.Context, in *ingest, position *string, last bool
 			missing -= n
 		}
 		if missing > 0 {
-			r.Skipped[map[string]string{"backfill": "the filter did not hold any more", "schedule": "the user was deleted"}[r.Kind]] += missing
+			r.Skipped[map[string]string{"backfill": notAnyMore, "schedule": "the user was deleted"}[r.Kind]] += missing
 		}
 		if _, err := in.Exec(ctx, `delete from run_users where run_id = $1`, r.ID); err != nil {
 			return err
@@ -300,11 +316,10 @@ func (db *DB) RunsToTell(ctx context.Context) ([]RunOrder, error) {
 
 // RunTold records that Temporal was told of a run.
 func (db *DB) RunTold(ctx context.Context, o RunOrder) error {
-	column := `parked = false`
-	if o.Start {
-		column = `handed_at = $2`
+	if !o.Start {
+		return nil // its next step notes that it goes on; until then it may be told again
 	}
-	_, err := db.pool.Exec(ctx, `update runs set `+column+`, updated_at = $2 where id = $1`, o.ID, db.clock())
+	_, err := db.pool.Exec(ctx, `update runs set handed_at = $2, updated_at = $2 where id = $1 and workflow_id = $3`, o.ID, db.clock(), o.TemporalWorkflowID)
 	return translate(err)
 }
 
@@ -315,12 +330,27 @@ func (db *DB) StillRuns(ctx context.Context, age time.Duration) ([]RunOrder, err
 		from runs r where ended_at is null and status = 'running' and handed_at is not null and updated_at < $1`, db.clock().Add(-age))
 }
 
-// RunLost lets a run that Temporal does not carry any more be given to it once more; it goes on where
-// it was.
-func (db *DB) RunLost(ctx context.Context, id string) error {
-	_, err := db.pool.Exec(ctx, `
-		update runs set handed_at = null, parked = false, attempt = attempt + 1, updated_at = $2,
+// RunLost lets a run that Temporal does not carry any more be given to it once more, if it has not
+// ended; it goes on where it was.
+func (db *DB) RunLost(ctx context.Context, o RunOrder) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`update runs set parked = false where id = $1 and workflow_id = $2`, o.ID, o.TemporalWorkflowID)
+	batch.Queue(`
+		update runs set handed_at = null, attempt = attempt + 1, updated_at = $3,
 			workflow_id = 'rollcall/' || kind || '/' || definition || '/' || id || '/' || attempt + 1
-		where id = $1 and ended_at is null`, id, db.clock())
-	return translate(err)
+		where id = $1 and workflow_id = $2 and ended_at is null`, o.ID, o.TemporalWorkflowID, db.clock())
+	return translate(db.pool.SendBatch(ctx, batch).Close())
+}
+
+// FailRun ends a run that cannot go on.
+func (db *DB) FailRun(ctx context.Context, id, reason string) (*Run, error) {
+	now := db.clock()
+	batch := &pgx.Batch{}
+	batch.Queue(`delete from run_users where run_id = $1`, id)
+	batch.Queue(`update runs set status = 'failed', reason = $2, ended_at = $3, updated_at = $3 where id = $1 and ended_at is null`, id, reason, now)
+	if err := db.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, translate(err)
+	}
+	r, err := one[Run](ctx, db.pool, `select `+runColumns+` from runs where id = $1`, id)
+	return &r, err
 }

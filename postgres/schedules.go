@@ -32,9 +32,36 @@ func beginSchedules(ctx context.Context, tx pgx.Tx, v *Published, now time.Time)
 		if t.Schedule == nil {
 			continue
 		}
+		// What an operator paused stays so.
 		if _, err := tx.Exec(ctx, `
-			insert into schedules (definition, version, trigger, live_from, accounted) values ($1, $2, $3, $4, $4)`,
-			v.Name, v.Number, i, now); err != nil {
+			insert into schedules (definition, version, trigger, live_from, accounted, paused, note)
+			select $1, $2, $3, $4, $4, coalesce(o.paused, false), coalesce(o.note, '')
+			from (values (1)) one left join lateral (
+				select s.paused, s.note from schedules s where s.definition = $1 and s.trigger = $3 and s.note <> $5
+				order by s.version desc limit 1
+			) o on true`,
+			v.Name, v.Number, i, now, PausedNote); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PausedNote is what Temporal says of a schedule that is paused with its workflow.
+const PausedNote = "paused with its workflow"
+
+// stopSchedules ends what the schedules of a definition that was archived still have to do.
+func stopSchedules(ctx context.Context, tx pgx.Tx, definition string, now time.Time) error {
+	for _, statement := range []string{
+		`delete from run_users u using runs r where r.id = u.run_id and r.definition = $1 and r.ended_at is null`,
+		`update runs set status = 'aborted', reason = 'the workflow was archived', ended_at = $2, updated_at = $2 where definition = $1 and ended_at is null`,
+		`update schedules set accounted = $2 where definition = $1 and accounted < $2`,
+	} {
+		args := []any{definition, now}
+		if strings.HasPrefix(statement, "delete") {
+			args = args[:1]
+		}
+		if _, err := tx.Exec(ctx, statement, args...); err != nil {
 			return err
 		}
 	}
@@ -48,47 +75,67 @@ func beginSchedules(ctx context.Context, tx pgx.Tx, v *Published, now time.Time)
 // name is empty. It returns how many it made.
 func (db *DB) OpenDue(ctx context.Context, definition string, trigger int, until time.Time, workflowID string) (opened int, err error) {
 	err = db.ingest(ctx, "", func(in *ingest) error {
-		opened = 0
-		rows, err := collect[struct {
-			Version   int
-			LiveUntil *time.Time
-			Accounted time.Time
-			Paused    bool
-		}](ctx, in, `
-			select s.version, s.live_until, s.accounted, s.live_until is null and d.status = 'paused' or s.paused and $3 as paused
-			from schedules s join definitions d on d.name = s.definition
-			where s.definition = $1 and s.trigger = $2 and (s.live_until is null or s.accounted < s.live_until)
-			order by s.version for update of s`, definition, trigger, workflowID == "")
-		if err != nil {
-			return err
-		}
-		for _, r := range rows {
-			end := until
-			if r.LiveUntil != nil && r.LiveUntil.Before(end) {
-				end = *r.LiveUntil
-			}
-			if !end.After(r.Accounted) {
-				continue
-			}
-			version, err := db.published(ctx, in, definition, r.Version)
-			if err != nil {
-				return err
-			}
-			f := firing{ref: TriggerRef{version, trigger}, paused: r.Paused, workflowID: workflowID}
-			n, err := in.open(ctx, f, r.Accounted, end)
-			if err != nil {
-				return err
-			}
-			opened += n
-			if _, err := in.Exec(ctx, `
-				update schedules set accounted = $4 where definition = $1 and version = $2 and trigger = $3`,
-				definition, r.Version, trigger, end); err != nil {
-				return err
-			}
-		}
-		return nil
+		opened, err = in.openDue(ctx, definition, trigger, until, workflowID)
+		return err
 	})
 	return opened, err
+}
+
+// settleSchedules accounts for what the schedules of a definition had to do until now, before the
+// definition changes.
+func (in *ingest) settleSchedules(ctx context.Context, definition string) error {
+	triggers, err := collectScalars[int](ctx, in, `
+		select distinct trigger from schedules where definition = $1 and accounted < least(live_until, $2) order by trigger`, definition, in.now)
+	if err != nil {
+		return err
+	}
+	for _, trigger := range triggers {
+		if _, err := in.openDue(ctx, definition, trigger, in.now, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (in *ingest) openDue(ctx context.Context, definition string, trigger int, until time.Time, workflowID string) (opened int, err error) {
+	rows, err := collect[struct {
+		Version   int
+		LiveUntil *time.Time
+		Accounted time.Time
+		Paused    bool
+	}](ctx, in, `
+			select s.version, s.live_until, s.accounted, s.live_until is null and d.status = 'paused' or s.paused and s.note <> $4 and $3 as paused
+			from schedules s join definitions d on d.name = s.definition
+			where s.definition = $1 and s.trigger = $2 and (s.live_until is null or s.accounted < s.live_until)
+			order by s.version for update of s`, definition, trigger, workflowID == "", PausedNote)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range rows {
+		end := until
+		if r.LiveUntil != nil && r.LiveUntil.Before(end) {
+			end = *r.LiveUntil
+		}
+		if !end.After(r.Accounted) {
+			continue
+		}
+		version, err := in.db.published(ctx, in, definition, r.Version)
+		if err != nil {
+			return opened, err
+		}
+		f := firing{ref: TriggerRef{version, trigger}, paused: r.Paused, workflowID: workflowID}
+		n, err := in.open(ctx, f, r.Accounted, end)
+		if err != nil {
+			return opened, err
+		}
+		opened += n
+		if _, err := in.Exec(ctx, `
+			update schedules set accounted = $4 where definition = $1 and version = $2 and trigger = $3`,
+			definition, r.Version, trigger, end); err != nil {
+			return opened, err
+		}
+	}
+	return opened, nil
 }
 
 // firing is a firing of a schedule trigger, about to become a run.
@@ -144,7 +191,7 @@ func (in *ingest) openOne(ctx context.Context, f firing, due automation.Firing, 
 		insert into runs (id, definition, version, kind, status, matched, per_second, trigger, nominal, due_at, by_hand, workflow_id,
 			reason, created_at, handed_at, updated_at, ended_at)
 		values ($1, $2, $3, 'schedule', $4, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12, $14)
-		on conflict (definition, trigger, nominal) where not by_hand do nothing returning id::text`,
+		on conflict do nothing returning id::text`,
 		newID(), f.ref.Name, f.ref.Number, string(status), 0, f.ref.Trigger, due.Nominal, due.At, byHand, workflowID,
 		missed, in.now, handed, ended)
 	if err != nil || len(made) == 0 {
@@ -175,7 +222,7 @@ func (in *ingest) summon(ctx context.Context, run string, ref TriggerRef, day st
 		with summoned as (
 			insert into run_users (run_id, user_id) select `+a.add(run)+`::uuid, u.id from users u where `+strings.Join(conditions, ` and `)+` returning 1
 		)
-		update runs set matched = (select count(*) from summoned) where id = `+a.add(run)+`::uuid`, a.values...)
+		update runs set matched = (select count(*) from summoned) where id = `+a.add(run)+`::uuid`, a.planned()...)
 	return err
 }
 
@@ -197,11 +244,11 @@ func dateSQL(s *automation.Schedule, day string, a *sqlArgs) string {
 func (db *DB) RunNow(ctx context.Context, definition string, trigger *int, workflowID string) (*Run, error) {
 	var id string
 	err := db.ingest(ctx, "", func(in *ingest) error {
-		if workflowID != "" {
-			err := in.QueryRow(ctx, `select id::text from runs where workflow_id = $1`, workflowID).Scan(&id)
-			if !errors.Is(err, pgx.ErrNoRows) {
-				return err
-			}
+		made := func() error {
+			return in.QueryRow(ctx, `select id::text from runs where workflow_id = $1 and by_hand`, workflowID).Scan(&id)
+		}
+		if err := made(); !errors.Is(err, pgx.ErrNoRows) {
+			return err
 		}
 		version, err := db.liveVersion(ctx, in, definition)
 		if err != nil {
@@ -214,6 +261,9 @@ func (db *DB) RunNow(ctx context.Context, definition string, trigger *int, workf
 		zone := version.Triggers[i].Schedule.Zone(version.Document.Zone())
 		due := automation.Firing{Nominal: in.now.In(zone).Format("2006-01-02T15:04"), At: in.now}
 		id, err = in.openOne(ctx, firing{ref: TriggerRef{version, i}, workflowID: workflowID}, due, "", true)
+		if err == nil && id == "" { // the workflow asked twice at once
+			err = made()
+		}
 		return err
 	})
 	if err != nil {
@@ -274,7 +324,7 @@ func (db *DB) Schedules(ctx context.Context, definition string) ([]ScheduleState
 func (db *DB) GoneSchedules(ctx context.Context) ([]ScheduleRef, error) {
 	return collect[ScheduleRef](ctx, db.pool, `
 		select s.definition, max(s.version) as version, s.trigger from schedules s
-		where s.told <> '' group by s.definition, s.trigger having bool_and(s.live_until is not null)
+		group by s.definition, s.trigger having bool_and(s.live_until is not null) and bool_or(s.told <> '')
 		order by s.definition, s.trigger`)
 }
 
@@ -300,10 +350,33 @@ func (db *DB) ScheduleSeen(ctx context.Context, r ScheduleRef, paused bool, note
 	return translate(err)
 }
 
-// DueSchedules lists the triggers that have firings to be accounted for by an instant: their schedule
-// is live, or it was until after the last time they were.
+// accountedEvery is how old the account of a schedule may get that did not fire meanwhile.
+const accountedEvery = time.Hour
+
+// DueSchedules lists the triggers that have firings to be accounted for by an instant, each once.
 func (db *DB) DueSchedules(ctx context.Context, by time.Time) ([]ScheduleRef, error) {
-	return collect[ScheduleRef](ctx, db.pool, `
-		select definition, max(version) as version, trigger from schedules
-		where accounted < least(live_until, $1) group by definition, trigger order by definition, trigger`, by)
+	rows, err := collect[struct {
+		ScheduleRef
+		Accounted time.Time
+	}](ctx, db.pool, `
+		select definition, version, trigger, accounted from schedules
+		where accounted < least(live_until, $1) order by definition, trigger`, by)
+	if err != nil {
+		return nil, err
+	}
+	var due []ScheduleRef
+	for _, r := range rows {
+		if n := len(due); n > 0 && due[n-1].Definition == r.Definition && due[n-1].Trigger == r.Trigger {
+			continue
+		}
+		version, err := db.Published(ctx, r.Definition, r.Version)
+		if err != nil {
+			return due, err
+		}
+		next, fires := version.Triggers[r.Trigger].Schedule.Next(r.Accounted, version.Document.Zone())
+		if fires && !next.At.After(by) || by.Sub(r.Accounted) > accountedEvery {
+			due = append(due, r.ScheduleRef)
+		}
+	}
+	return due, nil
 }

@@ -143,6 +143,7 @@ func (db *DB) DeleteUser(ctx context.Context, id, source string) error {
 			 where enrollment_id in (select id from enrollments where user_id = $1)`,
 			`delete from work_items where user_id = $1`,
 			`delete from notifications where user_id = $1`,
+			`delete from run_users where user_id = $1`,
 			`delete from users where id = $1`,
 		} {
 			if _, err := in.Exec(ctx, statement, id); err != nil {

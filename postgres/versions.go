@@ -234,7 +234,9 @@ func versionsInUse(ctx context.Context, q querier) ([]versionInUse, error) {
 		select definition, number, document from versions v where `+inUse+` order by definition, number`)
 }
 
-// inUse is the condition on a version v that it enrolls, that items still wait to be asked of it, or
-// that live enrollments run on it.
+// inUse is the condition on a version v that it enrolls, that items still wait to be asked of it, that
+// live enrollments run on it, or that a run or a firing may still enroll into it.
 const inUse = `(live_until is null or live_until > (select min(epoch) from work_items)
-	or exists (select 1 from enrollments e where e.definition = v.definition and e.version = v.number and e.ended_at is null))`
+	or exists (select 1 from enrollments e where e.definition = v.definition and e.version = v.number and e.ended_at is null)
+	or exists (select 1 from runs r where r.definition = v.definition and r.version = v.number and r.ended_at is null)
+	or exists (select 1 from schedules s where s.definition = v.definition and s.version = v.number and s.accounted < s.live_until))`

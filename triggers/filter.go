@@ -13,7 +13,11 @@ func judgeFilters(q *postgres.Question, v *postgres.Verdict) {
 	for _, ref := range q.Filters {
 		m := postgres.Membership{Definition: ref.Name, Version: ref.Number, Trigger: ref.Trigger}
 		before := q.Standing[m]
-		now, rose := follow(ref.Triggers[ref.Trigger].Holds, q.Subject, before.Holds, q.Item.DueFor(m))
+		due := q.Item.DueFor(m)
+		if since := q.Since[m]; !due.IsZero() && due.Before(since) {
+			due = since // what was before is judged
+		}
+		now, rose := follow(ref.Triggers[ref.Trigger].Holds, q.Subject, before.Holds, due)
 		if rose {
 			v.Matches = append(v.Matches, postgres.Match{Version: ref.Published, Trigger: ref.Trigger})
 		}

@@ -48,7 +48,7 @@ func (s *Starter) tellRun(ctx context.Context, r postgres.RunOrder) error {
 			err = nil
 		}
 	} else if err = s.temporal.SignalWorkflow(calling, r.TemporalWorkflowID, "", workflows.ResumeSignal, nil); isGone(err) {
-		return s.db.RunLost(ctx, r.ID)
+		return s.db.RunLost(ctx, r)
 	}
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (s *Starter) CheckRuns(ctx context.Context, age time.Duration) error {
 			continue
 		}
 		s.log.Error("run lost in temporal, it goes on in a new workflow", "run", r.ID)
-		if err := s.db.RunLost(ctx, r.ID); err != nil {
+		if err := s.db.RunLost(ctx, r); err != nil {
 			return err
 		}
 	}

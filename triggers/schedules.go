@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -24,7 +25,6 @@ const (
 	// firingGrace is how long a firing is left to Temporal before it is carried out without its waking.
 	firingGrace = 10 * time.Second
 	lookLimit   = 10 * time.Second // for one call about a schedule
-	pausedNote  = "paused with its workflow"
 )
 
 // Scheduler keeps Temporal's schedules as the schedule triggers of the live versions say, and sees to
@@ -52,10 +52,16 @@ func (s *Scheduler) Wake() {
 
 // Run keeps the schedules until the context ends. Several schedulers do no harm.
 func (s *Scheduler) Run(ctx context.Context) {
-	every(ctx, lookEvery, s.wake, func() {
-		if err := s.Look(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("look at the schedules in temporal", "error", err)
-		}
+	var group sync.WaitGroup
+	group.Go(func() {
+		every(ctx, lookEvery, s.wake, func() {
+			if err := s.Look(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("look at the schedules in temporal", "error", err)
+			}
+		})
+	})
+	defer group.Wait()
+	every(ctx, lookEvery, nil, func() {
 		if err := s.Account(ctx, time.Now().Add(-firingGrace)); err != nil && ctx.Err() == nil {
 			s.log.Warn("accounting for firings", "error", err)
 		}
@@ -240,7 +246,7 @@ func ranges(values ...int) []client.ScheduleRange {
 
 func (w *want) note() string {
 	if w.paused {
-		return pausedNote
+		return postgres.PausedNote
 	}
 	return w.words
 }
@@ -265,9 +271,9 @@ func (w *want) update(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, er
 		state = &client.ScheduleState{}
 	}
 	switch {
-	case state.Paused && state.Note != pausedNote:
+	case state.Paused && state.Note != postgres.PausedNote:
 	case w.paused:
-		state.Paused, state.Note = true, pausedNote
+		state.Paused, state.Note = true, postgres.PausedNote
 	default:
 		state.Paused, state.Note = false, w.words
 	}

@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/worker"
@@ -26,6 +27,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			t.Parallel()
 			replayer := worker.NewWorkflowReplayer()
 			replayer.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: "Enrollment"})
+			replayer.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: "Backfill"})
 
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(silent{}, file))
 		})
@@ -43,6 +45,28 @@ func TestReplayFindsAReorderedInterpreter(t *testing.T) {
 	replayer.RegisterWorkflowWithOptions(reordered, workflow.RegisterOptions{Name: "Enrollment"})
 
 	err := replayer.ReplayWorkflowHistoryFromJSONFile(silent{}, "testdata/histories/welcome.json")
+
+	require.ErrorContains(t, err, "TMPRL1100")
+}
+
+// TestReplayFindsABackfillThatDoesNotWait is the positive control for histories of runs.
+func TestReplayFindsABackfillThatDoesNotWait(t *testing.T) {
+	t.Parallel()
+	hasty := func(ctx workflow.Context, in workflows.RunInput) (string, error) {
+		options := workflow.ActivityOptions{StartToCloseTimeout: time.Minute}
+		var step workflows.RunStep
+		for !step.Ended {
+			err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), workflows.StepRunActivity, in).Get(ctx, &step)
+			if err != nil {
+				return "", err
+			}
+		}
+		return step.Shown, nil
+	}
+	replayer := worker.NewWorkflowReplayer()
+	replayer.RegisterWorkflowWithOptions(hasty, workflow.RegisterOptions{Name: "Backfill"})
+
+	err := replayer.ReplayWorkflowHistoryFromJSONFile(silent{}, "testdata/histories/backfill.json")
 
 	require.ErrorContains(t, err, "TMPRL1100")
 }

@@ -1,8 +1,9 @@
 set local lock_timeout = '2s';
 
--- Counts what happens to users. Whoever draws from it about a user holds the user's row lock, so of
--- one user's changes, events, passages and work items the later one has the higher number: an item is
--- asked of exactly what has a lower number than its own.
+-- Counts what happens to users. Changes, events and work items draw from it under the user's row lock,
+-- so of one user's the later one has the higher number, and an item is asked of exactly what has a lower
+-- number than its own. Where somebody asks about passages through workflows, each is followed by an item
+-- that has seen it.
 create sequence moments;
 select setval('moments', 1 + greatest((select max(id) from changes), (select max(id) from work_items), 1));
 
@@ -30,7 +31,7 @@ alter table enrollments
   add run_id    uuid;                           -- the run that enrolled, if one did
 alter table enrollments alter seq set default nextval('moments');
 update enrollments set ended_seq = 0 where ended_at is not null;
-create index enrollments_due on enrollments (due) where due is not null;
+create index enrollments_due on enrollments (due) where due is not null and ended_at is null;
 create index enrollments_hour on enrollments (definition, created_at);
 create index enrollments_held on enrollments (definition, created_at, id) where status = 'held';
 
@@ -75,3 +76,4 @@ create table runs (
 );
 create index runs_listed on runs (definition, created_at desc, id desc);
 create index runs_open on runs (status) where ended_at is null;
+create index runs_to_tell on runs (id) where handed_at is null and ended_at is null or parked;

@@ -20,6 +20,7 @@ create table run_users (
   user_id text not null,
   primary key (run_id, user_id)
 );
+create index run_users_user on run_users (user_id);
 
 -- One row per schedule trigger of a version that is or was live: how far its firings are accounted
 -- for, and what Temporal was told.
@@ -42,5 +43,7 @@ create index schedules_open on schedules (definition) where live_until is null;
 -- Enrollments of a run wait in a lane of their own; one process at a time offers them to Temporal.
 alter table enrollments add offered_at timestamptz;
 create index enrollments_of_runs on enrollments (created_at) where status = 'pending' and run_id is not null;
-create index enrollments_run on enrollments (run_id) where run_id is not null;
+create index enrollments_run_started on enrollments (run_id) where started_at is not null;
+create index runs_workflow on runs (workflow_id);
+create unique index runs_by_hand on runs (workflow_id) where by_hand;
 alter table schedules add told_at timestamptz; -- what Temporal says when it was updated last, by us

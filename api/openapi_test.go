@@ -1,0 +1,223 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// openAPI is the document that describes the API.
+type openAPI struct{ root map[string]any }
+
+func (s *service) openAPI() openAPI {
+	s.t.Helper()
+	return openAPI{s.must(200, "GET", "/openapi.json", "").object()}
+}
+
+// at goes down by names; nil where there is nothing.
+func at(v any, names ...string) any {
+	for _, name := range names {
+		object, _ := v.(map[string]any)
+		v = object[name]
+	}
+	return v
+}
+
+// resolve follows the references of a schema.
+func (o openAPI) resolve(schema any) map[string]any {
+	s, _ := schema.(map[string]any)
+	if ref, ok := s["$ref"].(string); ok {
+		return o.resolve(at(o.root, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...))
+	}
+	return s
+}
+
+// answer is the schema of the answer to an operation, such as "post /v1/events 202".
+func (o openAPI) answer(operation string) any {
+	method, rest, _ := strings.Cut(operation, " ")
+	path, status, _ := strings.Cut(rest, " ")
+	return at(o.root, "paths", path, method, "responses", status, "content", "application/json", "schema")
+}
+
+// faults tells where a value does not have the form that a schema describes.
+func (o openAPI) faults(schema, v any, place string) (list []string) {
+	s := o.resolve(schema)
+	if s == nil {
+		return []string{place + ": there is no schema"}
+	}
+	if choices, ok := s["oneOf"].([]any); ok {
+		fits := func(choice any) bool { return len(o.faults(choice, v, place)) == 0 }
+		if !slices.ContainsFunc(choices, fits) {
+			return []string{fmt.Sprintf("%s: %v is none of the choices", place, v)}
+		}
+		return nil
+	}
+	if kind := s["type"]; kind != nil && !isOf(kind, v) {
+		return []string{fmt.Sprintf("%s: %v is not %v", place, v, kind)}
+	}
+	if options, ok := s["enum"].([]any); ok && !slices.Contains(options, v) {
+		list = append(list, fmt.Sprintf("%s: %v is not among %v", place, v, options))
+	}
+	switch v := v.(type) {
+	case []any:
+		for i, item := range v {
+			list = append(list, o.faults(s["items"], item, fmt.Sprint(place, "/", i))...)
+		}
+	case map[string]any:
+		required, _ := s["required"].([]any)
+		for _, name := range required {
+			if _, has := v[name.(string)]; !has {
+				list = append(list, fmt.Sprint(place, "/", name, ": is missing"))
+			}
+		}
+		for name, member := range v {
+			known, ok := at(s, "properties", name).(map[string]any)
+			switch {
+			case ok:
+				list = append(list, o.faults(known, member, place+"/"+name)...)
+			case s["additionalProperties"] == false:
+				list = append(list, place+"/"+name+": is not described")
+			}
+		}
+	}
+	return list
+}
+
+// isOf reports whether a value is of a type, or of one of several.
+func isOf(kind, v any) bool {
+	if several, ok := kind.([]any); ok {
+		return slices.ContainsFunc(several, func(kind any) bool { return isOf(kind, v) })
+	}
+	switch v := v.(type) {
+	case nil:
+		return kind == "null"
+	case string:
+		return kind == "string"
+	case bool:
+		return kind == "boolean"
+	case float64:
+		return kind == "number" || kind == "integer" && v == float64(int64(v))
+	case []any:
+		return kind == "array"
+	default:
+		return kind == "object"
+	}
+}
+
+func TestEveryProblemIsDescribedByTheOneSchema(t *testing.T) {
+	t.Parallel()
+	o := start(t).openAPI()
+	problems := 0
+	for path, methods := range o.root["paths"].(map[string]any) {
+		for method, operation := range methods.(map[string]any) {
+			for status, response := range at(operation, "responses").(map[string]any) {
+				if status[0] == '2' {
+					continue
+				}
+				problems++
+				require.Equal(t, map[string]any{"application/problem+json": map[string]any{
+					"schema": map[string]any{"$ref": "#/components/schemas/ProblemDetails"},
+				}}, at(response, "content"), "%s %s %s", method, path, status)
+			}
+		}
+	}
+	require.Greater(t, problems, 100)
+}
+
+func TestAnswersHaveTheFormThatIsDescribed(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := s.openAPI()
+	check := func(operation string, a answer) {
+		t.Helper()
+		var v any
+		require.NoError(t, json.Unmarshal(a.body, &v))
+		require.Empty(t, o.faults(o.answer(operation), v, ""), "%s: %s", operation, a.body)
+	}
+	const workflow = "/v1/workflows/{name}"
+	ids := s.guarded(3)
+	check("get /v1/users/{id} 200", s.get("/v1/users/c_00"))
+	check("get "+workflow+"/held 200", s.get(held))
+	check("get /v1/enrollments/{id} 200", s.get("/v1/enrollments/"+ids[1]))
+	check("post "+workflow+"/held/approve 200", s.must(200, "POST", held+"/approve", some(ids[1])))
+	check("post "+workflow+"/held/reject 200", s.must(200, "POST", held+"/reject", ""))
+	check("get /v1/users 200", s.get(usersFor(`{"property":"age","op":"known"}`)+"&page_size=2"))
+
+	s.must(201, "PUT", "/v1/workflows/adults", `{
+		"triggers": [{"filter": {"property": "age", "op": "at_least", "value": 18}}, {"event": "login"}, {"manual": true}],
+		"enroll": {"again": {"after": "30d"}, "unless": {"property": "teams", "op": "any_of", "value": ["x"]}},
+		"unenroll": {"when": {"event": "logout", "op": "at_least", "count": 1}}, "steps": [{"delay": "1h"}]
+	}`)
+	check("post "+workflow+"/preview 200", s.must(200, "POST", preview, ""))
+	published := s.must(200, "POST", "/v1/workflows/adults/publish", `{"existing":"enroll"}`)
+	check("post "+workflow+"/publish 200", published)
+	check("post "+workflow+"/preview 200", s.must(200, "POST", preview, ""))
+	run := "/v1/workflows/adults/runs/" + at(published.object(), "run", "id").(string)
+	check("post "+workflow+"/runs/{run}/pause 200", s.must(200, "POST", run+"/pause", ""))
+	check("post "+workflow+"/runs/{run}/resume 200", s.must(200, "POST", run+"/resume", ""))
+	s.carry(at(published.object(), "run", "id").(string))
+	check("get "+workflow+"/runs/{run} 200", s.get(run))
+	check("get "+workflow+"/runs 200", s.get("/v1/workflows/adults/runs"))
+	check("get "+workflow+"/decisions 200", s.get("/v1/workflows/adults/decisions?user=c_00"))
+	s.must(202, "POST", "/v1/events", `{"name":"login","user_id":"c_00"}`)
+	s.pumpAll()
+	check("get "+workflow+"/explain 200", s.get("/v1/workflows/adults/explain?user=c_00"))
+	s.must(200, "PATCH", "/v1/users/c_01", `{"properties":{"age":null}}`)
+	check("get "+workflow+"/explain 200", s.get("/v1/workflows/guarded/explain?user=c_01&at=2020-01-01T00:00:00Z"))
+	second := s.backfill("adults", "")["id"].(string)
+	check("post "+workflow+"/runs/{run}/abort 200", s.must(200, "POST", "/v1/workflows/adults/runs/"+second+"/abort", ""))
+}
+
+func TestRequestsAreDescribedAsTheyAreTaken(t *testing.T) {
+	t.Parallel()
+	o := start(t).openAPI()
+	const workflow = "/v1/workflows/{name}"
+	for _, c := range []struct {
+		path    string
+		members []string
+	}{
+		{workflow + "/preview", []string{"filter", "workflow"}},
+		{workflow + "/publish", []string{"existing", "in_flight", "rate"}},
+		{workflow + "/runs", []string{"trigger"}},
+		{workflow + "/held/approve", []string{"enrollments"}},
+		{workflow + "/held/reject", []string{"enrollments"}},
+	} {
+		body := at(o.root, "paths", c.path, "post", "requestBody")
+		require.NotEqual(t, true, at(body, "required"), "%s takes no body too", c.path)
+		content, _ := at(body, "content").(map[string]any)
+		require.Len(t, content, 1, c.path)
+		schema := o.resolve(at(content, "application/json", "schema"))
+		require.Equal(t, []any{"object", false}, []any{schema["type"], schema["additionalProperties"]}, c.path)
+		require.Empty(t, schema["required"], c.path)
+		names := []string{}
+		for name, member := range schema["properties"].(map[string]any) {
+			names = append(names, name)
+			require.NotEmpty(t, at(member, "description"), "%s of %s", name, c.path)
+		}
+		slices.Sort(names)
+		require.Equal(t, c.members, names, c.path)
+	}
+	rate := o.resolve(at(o.root, "paths", workflow+"/publish", "post", "requestBody", "content", "application/json", "schema"))
+	require.Equal(t, []any{1.0, 5000.0}, []any{at(rate, "properties", "rate", "minimum"), at(rate, "properties", "rate", "maximum")})
+
+	for _, c := range []struct {
+		path       string
+		parameters map[string]bool // by name, whether it is required
+	}{
+		{"/v1/users", map[string]bool{"filter": false, "page_size": false, "page_token": false}},
+		{workflow + "/explain", map[string]bool{"name": true, "user": true, "at": false}},
+		{workflow + "/runs", map[string]bool{"name": true, "page_size": false, "page_token": false}},
+		{workflow + "/runs/{run}", map[string]bool{"name": true, "run": true}},
+		{workflow + "/held", map[string]bool{"name": true}},
+	} {
+		parameters := map[string]bool{}
+		for _, p := range at(o.root, "paths", c.path, "get", "parameters").([]any) {
+			parameters[at(p, "name").(string)] = at(p, "required") == true
+		}
+		require.Equal(t, c.parameters, parameters, c.path)
+	}
+}

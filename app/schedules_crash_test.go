@@ -1,0 +1,78 @@
+package app_test
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"rollcall/automation"
+	"rollcall/postgres"
+)
+
+// TestKillAroundAFiringEnrollsEachOnce kills all there is, PostgreSQL and Temporal included, some moment
+// from just before a firing until its run is under way.
+func TestKillAroundAFiringEnrollsEachOnce(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts and kills a whole stack")
+	}
+	v := newVictim(t)
+	v.raise()
+	t.Cleanup(func() { _ = v.cmd.Process.Kill() })
+	drivers := v.crowd(150, "in", "driver")
+	v.crowd(20, "out", "pilot")
+	var minute time.Time
+	for time.Until(minute) < 2*time.Second {
+		minute = time.Now().Add(8 * time.Second).Truncate(time.Minute).Add(time.Minute)
+		v.publish(v.scheduled("crash", daily(minute), "driver"))
+		v.until("Temporal was told", func() bool {
+			states, err := v.db.Schedules(v.ctx, "crash")
+			require.NoError(t, err)
+			return states[0].ToldAt != nil
+		})
+	}
+	moment := minute.Add(time.Duration(rand.IntN(2500)-500) * time.Millisecond)
+	v.until("the moment has come", func() bool { return time.Now().After(moment) })
+
+	v.kill()
+
+	v.raise()
+	began := time.Now()
+	run := v.wantFiring("crash", postgres.RunCompleted)
+	created, err := time.Parse(time.RFC3339Nano, run["created_at"].(string))
+	require.NoError(t, err)
+	t.Logf("killed %s after the minute; the run was opened %s after it, and had ended %s after the next start",
+		moment.Sub(minute), created.Sub(minute), time.Since(began))
+	v.forgetOffers()
+	require.Equal(t, []any{minute.UTC().Format("2006-01-02T15:04"), 150.0, 150.0, 0.0},
+		[]any{run["nominal"], run["matched"], run["enrolled"], run["held"]})
+	v.wantCounts("crash", map[automation.EnrollmentStatus]int{automation.Completed: 150})
+	for _, id := range drivers {
+		list := v.enrollments("crash", id)
+		require.Len(t, list, 1)
+		keys := map[string]bool{}
+		for _, item := range v.webhooksOf("/webhook/crash", id) {
+			keys[item.WebhookID] = true
+		}
+		require.Equal(t, map[string]bool{automation.EffectKey(list[0].ID, "tell", 1): true}, keys, "repetitions have the same webhook-id")
+	}
+	require.Len(t, v.runsOf("crash"), 1)
+	v.kill()
+}
+
+// forgetOffers lets those be started at once whom the killed process was about to start; otherwise it
+// takes a minute.
+func (v *victim) forgetOffers() {
+	v.t.Helper()
+	text, err := os.ReadFile(filepath.Join(v.dir, "ready.json"))
+	require.NoError(v.t, err)
+	var ready childReady
+	require.NoError(v.t, json.Unmarshal(text, &ready))
+	v.config.DatabaseURL = ready.DatabaseURL
+	v.exec(`update enrollments set offered_at = null where status = 'pending'`)
+}

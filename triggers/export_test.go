@@ -1,0 +1,4 @@
+package triggers
+
+// Judge is how the pump judges an item.
+var Judge = judge
