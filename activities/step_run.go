@@ -26,7 +26,11 @@ const lastTry = 10
 // has to carry out. Asked again, it returns them again.
 func (s *Set) openRuns(ctx context.Context, in workflows.ScheduledInput) ([]string, error) {
 	id := activity.GetInfo(ctx).WorkflowExecution.ID
-	if !in.Woken.Equal(in.Woken.Truncate(time.Minute)) { // by an operator: schedules wake at full minutes
+	byHand, err := s.DB.WokenByHand(ctx, in.Definition, in.Trigger, in.Woken)
+	if err != nil {
+		return nil, err
+	}
+	if byHand {
 		if _, err := s.DB.RunNow(ctx, in.Definition, &in.Trigger, id); err != nil {
 			return nil, forGood(fmt.Errorf("trigger %d of %s by hand: %w", in.Trigger, in.Definition, err))
 		}

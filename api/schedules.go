@@ -72,6 +72,9 @@ func (s *server) addSchedules(ctx context.Context, d *automation.Definition, w *
 			})
 		}
 	}
+	if d.Status == automation.Archived {
+		return nil
+	}
 	for _, r := range nextRuns(document) {
 		if !paused[r.Trigger] {
 			w.NextRuns = append(w.NextRuns, r)

@@ -11,6 +11,10 @@ import (
 	"rollcall/workflows"
 )
 
+// closing is how late at most Temporal has closed what the ledger ended, on a machine that is busy with
+// other tests: a worker that does not answer an update for two seconds is sent a cancellation.
+const closing = 5 * time.Second
+
 // inDelay waits until a user stands in the delay of a definition made by hook, and Temporal has it.
 func (s *service) inDelay(definition, user string) automation.Enrollment {
 	s.t.Helper()
@@ -35,7 +39,7 @@ func (s *service) wantOut(e automation.Enrollment, reason string, since time.Tim
 	require.NoError(s.t, err)
 	require.Equal(s.t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, d.WorkflowExecutionInfo.Status)
 	closed := d.WorkflowExecutionInfo.CloseTime.AsTime().Sub(since)
-	require.LessOrEqual(s.t, closed, prompt)
+	require.LessOrEqual(s.t, closed, closing)
 	timeline := s.must("GET", "/v1/enrollments/"+e.ID, nil)["timeline"].([]any)
 	require.Len(s.t, timeline, 2, "the second webhook never begins")
 	require.Equal(s.t, "stopped", timeline[1].(map[string]any)["status"])
@@ -148,7 +152,7 @@ func TestTimeAloneEndsAnEnrollment(t *testing.T) {
 		d, err := s.temporal.DescribeWorkflowExecution(s.ctx, inside[name].TemporalWorkflowID, "")
 		require.NoError(t, err)
 		closed := d.WorkflowExecutionInfo.CloseTime.AsTime().Sub(instant)
-		require.LessOrEqual(t, closed, prompt)
+		require.LessOrEqual(t, closed, closing)
 		t.Logf("%s: ended %s, closed in Temporal %s after the instant", name, left.EndedAt.Sub(instant), closed)
 	}
 	require.Empty(t, s.webhooksOf("/webhook/second", "u_1"))

@@ -18,11 +18,11 @@ import (
 	"rollcall/workflows"
 )
 
-// wakesAt says whether a schedule has exactly one calendar, for a time of day.
-func wakesAt(hour, minute int) func(d *client.ScheduleDescription) bool {
+// wakesAt says whether a schedule has exactly one calendar, for the time of day of an instant.
+func wakesAt(at time.Time) func(d *client.ScheduleDescription) bool {
 	return func(d *client.ScheduleDescription) bool {
 		spec := d.Schedule.Spec
-		return len(spec.Calendars) == 1 && spec.Calendars[0].Hour[0].Start == hour && spec.Calendars[0].Minute[0].Start == minute
+		return len(spec.Calendars) == 1 && spec.Calendars[0].Hour[0].Start == at.Hour() && spec.Calendars[0].Minute[0].Start == at.Minute()
 	}
 }
 
@@ -41,8 +41,21 @@ func TestScheduleStandsInTemporalAsItsWorkflowSays(t *testing.T) {
 	for _, run := range []func(*testing.T, *service){
 		scheduleIsReadable, scheduleFollowsItsWorkflow, pauseOfAnOperatorStays, scheduleIsRepaired, scheduleGoesWithItsWorkflow, schedulesHavePositions, schedulersAgree,
 	} {
+		began := time.Now()
 		run(t, s)
+		t.Logf("after %s", time.Since(began))
 	}
+}
+
+func TestArchivedWorkflowShowsNoNextRuns(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.publish(s.scheduled("archived", inSixHours(), ""))
+	require.Len(t, nextRuns(t, s.must("GET", "/v1/workflows/archived", nil)), 5)
+
+	s.must("POST", "/v1/workflows/archived/archive", nil)
+
+	require.Empty(t, nextRuns(t, s.must("GET", "/v1/workflows/archived", nil)), "it does not fire")
 }
 
 func scheduleIsReadable(t *testing.T, s *service) {
@@ -56,7 +69,7 @@ triggers: [{ schedule: { every: week, on: [monday, thursday], at: "09:15" } }]`)
 	d := s.wantSchedule("readable", "is there", is(note))
 
 	require.Equal(t, "Europe/Warsaw", d.Schedule.Spec.TimeZoneName)
-	require.True(t, wakesAt(9, 15)(d))
+	require.True(t, wakesAt(time.Date(2027, 1, 4, 9, 15, 0, 0, time.UTC))(d))
 	require.Equal(t, []client.ScheduleRange{{Start: 1, End: 1, Step: 1}, {Start: 4, End: 4, Step: 1}}, d.Schedule.Spec.Calendars[0].DayOfWeek)
 	require.Equal(t, "every week on Monday and Thursday at 09:15", d.Schedule.Spec.Calendars[0].Comment)
 	require.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL, d.Schedule.Policy.Overlap)
@@ -82,26 +95,28 @@ triggers: [{ schedule: { every: week, on: [monday, thursday], at: "09:15" } }]`)
 
 func scheduleFollowsItsWorkflow(t *testing.T, s *service) {
 	t.Helper()
-	s.publish(s.scheduled("follows", `every: day, at: "03:10"`, ""))
-	created := s.wantSchedule("follows", "is there", wakesAt(3, 10))
+	tokyo := time.FixedZone("", 9*60*60)
+	first, second, third := inHours(4), inHours(5).In(tokyo), inHours(6)
+	s.publish(s.scheduled("follows", daily(first), ""))
+	created := s.wantSchedule("follows", "is there", wakesAt(first))
 
-	s.publish(s.scheduledAs("Renamed", "follows", `every: day, at: "04:20", time_zone: Asia/Tokyo`, ""))
+	s.publish(s.scheduledAs("Renamed", "follows", `every: day, time_zone: Asia/Tokyo, at: "`+second.Format("15:04")+`"`, ""))
 
-	d := s.wantSchedule("follows", "has moved", wakesAt(4, 20))
+	d := s.wantSchedule("follows", "has moved", wakesAt(second))
 	require.Equal(t, "Asia/Tokyo", d.Schedule.Spec.TimeZoneName)
-	require.Equal(t, "every day at 04:20 (Asia/Tokyo) · Renamed", d.Schedule.State.Note)
+	require.Equal(t, "every day at "+second.Format("15:04")+" (Asia/Tokyo) · Renamed", d.Schedule.State.Note)
 	require.Equal(t, created.Info.CreatedAt, d.Info.CreatedAt, "it was updated, so that it keeps what Temporal counts of it")
 	s.must("POST", "/v1/workflows/follows/pause", nil)
 	s.wantSchedule("follows", "is paused", func(d *client.ScheduleDescription) bool { return is(pausedInTemporal)(d) && d.Schedule.State.Paused })
 	require.Equal(t, true, s.shownSchedule("follows")["paused"])
 	require.NotContains(t, s.must("GET", "/v1/workflows/follows", nil), "next_runs", "what is paused does not fire")
-	s.publish(s.scheduledAs("Renamed", "follows", `every: day, at: "05:30"`, ""))
-	d = s.wantSchedule("follows", "has moved", wakesAt(5, 30))
+	s.publish(s.scheduledAs("Renamed", "follows", daily(third), ""))
+	d = s.wantSchedule("follows", "has moved", wakesAt(third))
 	require.True(t, d.Schedule.State.Paused, "a publication ends no pause")
 	require.Equal(t, pausedInTemporal, d.Schedule.State.Note)
 	s.must("POST", "/v1/workflows/follows/resume", nil)
 	d = s.wantSchedule("follows", "runs again", running)
-	require.Equal(t, "every day at 05:30 · Renamed", d.Schedule.State.Note)
+	require.Equal(t, "every day at "+third.Format("15:04")+" · Renamed", d.Schedule.State.Note)
 	s.until("the API shows it", func() bool { return s.shownSchedule("follows")["paused"] == false })
 	require.Len(t, s.must("GET", "/v1/workflows/follows", nil)["next_runs"], 5)
 }
@@ -126,8 +141,9 @@ func pauseOfAnOperatorStays(t *testing.T, s *service) {
 
 	staysPaused()
 	require.NotContains(t, s.must("GET", "/v1/workflows/operated", nil), "next_runs")
-	s.publish(s.scheduled("operated", `every: day, at: "03:10"`, ""))
-	s.wantSchedule("operated", "has moved", wakesAt(3, 10))
+	later := inHours(8)
+	s.publish(s.scheduled("operated", daily(later), ""))
+	s.wantSchedule("operated", "has moved", wakesAt(later))
 	staysPaused()
 	s.must("POST", "/v1/workflows/operated/pause", nil)
 	staysPaused()
@@ -156,14 +172,15 @@ func pauseOfAnOperatorStays(t *testing.T, s *service) {
 
 func scheduleIsRepaired(t *testing.T, s *service) {
 	t.Helper()
-	s.publish(s.scheduled("repaired", `every: day, at: "03:10"`, ""))
-	before := s.wantSchedule("repaired", "is there", wakesAt(3, 10))
+	at := inHours(6)
+	s.publish(s.scheduled("repaired", daily(at), ""))
+	before := s.wantSchedule("repaired", "is there", wakesAt(at))
 	s.look()
 	handle := s.inTemporal("repaired")
 
 	require.NoError(t, handle.Update(s.ctx, client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 		schedule := in.Description.Schedule
-		schedule.Spec = &client.ScheduleSpec{Calendars: []client.ScheduleCalendarSpec{{Hour: []client.ScheduleRange{{Start: 23}}}}}
+		schedule.Spec = &client.ScheduleSpec{Calendars: []client.ScheduleCalendarSpec{{Hour: []client.ScheduleRange{{Start: inHours(9).Hour()}}}}}
 		schedule.Action.(*client.ScheduleWorkflowAction).Args = []any{workflows.ScheduledInput{Definition: "another"}}
 		schedule.Policy.Overlap = enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL
 		return &client.ScheduleUpdate{Schedule: &schedule}, nil
@@ -182,7 +199,7 @@ func scheduleIsRepaired(t *testing.T, s *service) {
 	})
 	require.NoError(t, handle.Delete(s.ctx))
 	s.look()
-	s.wantSchedule("repaired", "came back", wakesAt(3, 10))
+	s.wantSchedule("repaired", "came back", wakesAt(at))
 	require.Equal(t, before.Schedule.Spec, s.described("repaired").Schedule.Spec)
 }
 
@@ -202,7 +219,6 @@ func scheduleGoesWithItsWorkflow(t *testing.T, s *service) {
 	})
 	shown := s.must("GET", "/v1/workflows/passing", nil)
 	require.NotContains(t, shown, "schedules")
-	require.NotContains(t, shown, "next_runs", "what is archived does not fire")
 	status, problem := s.call("POST", "/v1/workflows/passing/runs", nil)
 	require.Equal(t, http.StatusConflict, status, problem)
 	s.look()
@@ -213,12 +229,11 @@ func scheduleGoesWithItsWorkflow(t *testing.T, s *service) {
 
 func schedulesHavePositions(t *testing.T, s *service) {
 	t.Helper()
-	const two = `
+	s.publish(s.once("several", `
 triggers:
-  - { schedule: { every: day, at: "03:10" } }
+  - { schedule: { `+inSixHours()+` } }
   - { event: signed_up }
-  - { schedule: { every: month, on: [last], at: "04:20" } }`
-	s.publish(s.once("several", two))
+  - { schedule: { every: month, on: [last], at: "`+inHours(7).Format("15:04")+`" } }`))
 	third := s.temporal.ScheduleClient().GetHandle(s.ctx, "rollcall/several/2")
 	s.until("there are two", func() bool {
 		_, err := third.Describe(s.ctx)
@@ -231,18 +246,19 @@ triggers:
 	}
 	require.Equal(t, []string{"rollcall/several/0", "rollcall/several/2"}, ids)
 
-	s.publish(s.once("several", `triggers: [{ event: signed_up }, { event: left }, { schedule: { every: day, at: "05:30" } }]`))
+	moved := inHours(8)
+	s.publish(s.once("several", "triggers: [{ event: signed_up }, { event: left }, { schedule: { "+daily(moved)+" } }]"))
 
 	s.until("the first is gone", func() bool { return s.described("several") == nil })
 	s.until("and the other has moved", func() bool {
 		d, err := third.Describe(s.ctx)
-		return err == nil && wakesAt(5, 30)(d)
+		return err == nil && wakesAt(moved)(d)
 	})
 }
 
 func schedulersAgree(t *testing.T, s *service) {
 	t.Helper()
-	s.publish(s.scheduled("agreed", `every: day, at: "03:10"`, ""))
+	s.publish(s.scheduled("agreed", inSixHours(), ""))
 	s.wantSchedule("agreed", "is there", running)
 	require.NoError(t, s.inTemporal("agreed").Delete(s.ctx))
 	looks := make(chan error)

@@ -141,6 +141,7 @@ func TestPublishingDoesNotEnrollThoseForWhomTheFilterHoldsUnlessAsked(t *testing
 
 	p := s.must("POST", "/v1/workflows/connection-lost/publish", map[string]any{"existing": "enroll"})
 
-	require.Equal(t, 1.0, p["enrolled"])
+	require.Equal(t, 1.0, p["matching"])
+	require.Contains(t, p, "run")
 	s.wantStatus("connection-lost", "u_1", automation.Completed)
 }

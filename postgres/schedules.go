@@ -295,6 +295,31 @@ func (p *Published) schedule(trigger *int) (int, error) {
 	return 0, automation.Invalid("the run", problems)
 }
 
+// WokenByHand reports whether an operator woke a schedule, rather than its time of day: schedules wake
+// at full minutes, when the clocks show their time or a firing is due because they left it out.
+func (db *DB) WokenByHand(ctx context.Context, definition string, trigger int, at time.Time) (bool, error) {
+	if at.IsZero() || !at.Equal(at.Truncate(time.Minute)) {
+		return !at.IsZero(), nil
+	}
+	states, err := db.Schedules(ctx, definition)
+	if err != nil {
+		return false, err
+	}
+	for _, s := range states {
+		if s.Trigger != trigger {
+			continue
+		}
+		version, err := db.Published(ctx, definition, s.Version)
+		if err != nil {
+			return false, err
+		}
+		schedule, zone := version.Triggers[trigger].Schedule, version.Document.Zone()
+		next, fires := schedule.Next(at.Add(-time.Second), zone)
+		return at.In(schedule.Zone(zone)).Format("15:04") != schedule.At && !(fires && next.At.Equal(at)), nil
+	}
+	return false, nil
+}
+
 // OpenRuns lists the runs that a Temporal workflow has and that have not ended, oldest firing first.
 func (db *DB) OpenRuns(ctx context.Context, workflowID string) ([]string, error) {
 	return collectScalars[string](ctx, db.pool, `

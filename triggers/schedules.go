@@ -209,7 +209,7 @@ func wanted(v *postgres.Published, state *postgres.ScheduleState) *want {
 			ID: id, TaskQueue: workflows.TaskQueue, Workflow: workflows.ScheduledEnrollment,
 			Args: []any{workflows.ScheduledInput{Definition: state.Definition, Trigger: state.Trigger}},
 		},
-		memo: map[string]any{"workflow": state.Definition, "trigger": state.Trigger, "title": v.Document.DisplayTitle()},
+		memo: map[string]any{"workflow": state.Definition, "trigger": state.Trigger}, // which an update cannot change
 	}
 }
 
