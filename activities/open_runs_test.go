@@ -200,3 +200,31 @@ func TestStepsOfARunSayHowFarItIs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 3, counts[automation.Pending])
 }
+
+// Temporal may wake for a version that was replaced since, or is being replaced: it learns of the new
+// times a little later, and a worker may come to it later still.
+func TestWakingForAVersionThatWasReplacedIsNotByHand(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.user("u_1", nil)
+	due := time.Now().Add(-30 * time.Minute).Truncate(time.Minute)
+	elsewhen := due.Add(5 * time.Hour)
+
+	b.fires("after", due)
+	b.fires("after", elsewhen) // an edit after the firing, which the first version had
+	ids, err := b.wake("after", 1, due)
+	require.NoError(t, err)
+	require.Empty(t, ids)
+	runs := b.runs("after")
+	require.Len(t, runs, 1)
+	require.Equal(t, []any{false, 1}, []any{runs[0].ByHand, runs[0].Version})
+
+	b.publish("before", `[{"id": "rest", "delay": "1d"}]`,
+		`"triggers": [{"event": "never"}, {"schedule": {"every": "day", "at": "`+due.UTC().Format("15:04")+`"}}]`)
+	b.publish("before", `[{"id": "rest", "delay": "1d"}]`,
+		`"triggers": [{"event": "never"}, {"schedule": {"every": "day", "at": "`+elsewhen.UTC().Format("15:04")+`"}}]`)
+	ids, err = b.wake("before", 1, due)
+	require.NoError(t, err)
+	require.Empty(t, ids)
+	require.Empty(t, b.runs("before"))
+}

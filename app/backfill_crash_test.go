@@ -54,7 +54,7 @@ func TestKillInTheMiddleOfARunEnrollsEachOnce(t *testing.T) {
 	v := newVictim(t)
 	v.raise()
 	t.Cleanup(func() { _ = v.cmd.Process.Kill() })
-	const users, before = 150, 10
+	const users, before = 90, 10
 	ids := v.crowd(users, "in", "driver")
 	v.crowd(20, "out", "pilot")
 	const trigger = "{ filter: { property: job_title, op: equals, value: driver } }"
@@ -64,7 +64,7 @@ func TestKillInTheMiddleOfARunEnrollsEachOnce(t *testing.T) {
 	}
 	v.wantCounts("crowd", map[automation.EnrollmentStatus]int{automation.Completed: before})
 
-	v.backfill("crowd", v.once("crowd", "triggers: ["+trigger+"]"), 30)
+	v.backfill("crowd", v.once("crowd", "triggers: ["+trigger+"]"), 20)
 	v.wantRun("crowd", "has begun", begun)
 	time.Sleep(time.Duration(rand.IntN(2500)) * time.Millisecond) // any moment will do
 	t.Logf("killed when %v of %d were enrolled", v.theRun("crowd")["enrolled"], users-before)

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -27,11 +28,13 @@ func TestKillAroundAFiringEnrollsEachOnce(t *testing.T) {
 	drivers := v.crowd(150, "in", "driver")
 	v.crowd(20, "out", "pilot")
 	var minute time.Time
-	for time.Until(minute) < 2*time.Second {
+	var name string
+	for attempt := 1; time.Until(minute) < 2*time.Second; attempt++ { // until it is ready in time
+		name = fmt.Sprint("crash-", attempt)
 		minute = time.Now().Add(8 * time.Second).Truncate(time.Minute).Add(time.Minute)
-		v.publish(v.scheduled("crash", daily(minute), "driver"))
+		v.publish(v.scheduled(name, daily(minute), "driver"))
 		v.until("Temporal was told", func() bool {
-			states, err := v.db.Schedules(v.ctx, "crash")
+			states, err := v.db.Schedules(v.ctx, name)
 			require.NoError(t, err)
 			return states[0].ToldAt != nil
 		})
@@ -43,7 +46,7 @@ func TestKillAroundAFiringEnrollsEachOnce(t *testing.T) {
 
 	v.raise()
 	began := time.Now()
-	run := v.wantFiring("crash", postgres.RunCompleted)
+	run := v.wantFiring(name, postgres.RunCompleted)
 	created, err := time.Parse(time.RFC3339Nano, run["created_at"].(string))
 	require.NoError(t, err)
 	t.Logf("killed %s after the minute; the run was opened %s after it, and had ended %s after the next start",
@@ -51,17 +54,17 @@ func TestKillAroundAFiringEnrollsEachOnce(t *testing.T) {
 	v.forgetOffers()
 	require.Equal(t, []any{minute.UTC().Format("2006-01-02T15:04"), 150.0, 150.0, 0.0},
 		[]any{run["nominal"], run["matched"], run["enrolled"], run["held"]})
-	v.wantCounts("crash", map[automation.EnrollmentStatus]int{automation.Completed: 150})
+	v.wantCounts(name, map[automation.EnrollmentStatus]int{automation.Completed: 150})
 	for _, id := range drivers {
-		list := v.enrollments("crash", id)
+		list := v.enrollments(name, id)
 		require.Len(t, list, 1)
 		keys := map[string]bool{}
-		for _, item := range v.webhooksOf("/webhook/crash", id) {
+		for _, item := range v.webhooksOf("/webhook/"+name, id) {
 			keys[item.WebhookID] = true
 		}
 		require.Equal(t, map[string]bool{automation.EffectKey(list[0].ID, "tell", 1): true}, keys, "repetitions have the same webhook-id")
 	}
-	require.Len(t, v.runsOf("crash"), 1)
+	require.Len(t, v.runsOf(name), 1)
 	v.kill()
 }
 

@@ -213,7 +213,8 @@ func scheduleGoesWithItsWorkflow(t *testing.T, s *service) {
 	s.until("Temporal has it no more", func() bool {
 		_, err := s.inTemporal("passing").Describe(s.ctx)
 		if err != nil {
-			require.IsType(t, &serviceerror.NotFound{}, err)
+			var gone *serviceerror.NotFound
+			require.ErrorAs(t, err, &gone)
 		}
 		return err != nil
 	})

@@ -155,40 +155,51 @@ func TestFiringsOfAMinute(t *testing.T) {
 	t.Parallel()
 	s := start(t).patient(5 * time.Minute)
 	drivers := s.crowd(30, "in", "driver")
-	s.crowd(20, "out", "pilot")
+	pilots := s.crowd(3, "few", "pilot")
 	_, err := s.db.PutProperty(s.ctx, automation.Property{Name: "hired", Label: "Hired", Type: "date", Group: "custom"})
 	require.NoError(t, err)
+	titles := map[string]string{
+		"greet": "driver", "by-operator": "pilot", "by-workflow": "pilot", "edited-before": "pilot", "edited-after": "pilot",
+		"moved-before": "pilot", "moved-after": "pilot", "deleted": "pilot", "archived": "pilot",
+	}
 	var minute time.Time
-	names := []string{"greet", "by-operator", "by-workflow", "edited-before", "edited-after", "deleted", "archived"}
-	for at := 0; time.Until(minute) < 2*time.Second; at++ { // until all stands in Temporal in time
-		minute = time.Now().Add(12 * time.Second).Truncate(time.Minute).Add(time.Minute)
-		for _, name := range names {
-			s.publish(s.scheduledAs(fmt.Sprint("Greet ", name, at), name, daily(minute), "driver"))
+	var suffix string
+	of := func(name string) string { return name + suffix }
+	for attempt := 1; time.Until(minute) < time.Second; attempt++ { // until all is ready in time
+		if attempt > 1 {
+			suffix = fmt.Sprint("-", attempt)
 		}
-		s.publish(s.once("anniversary", `triggers: [{ schedule: { property: hired, yearly: true, offset: 7d, at: "`+minute.UTC().Format("15:04")+`" } }]`))
-		for _, name := range append(names, "anniversary") {
-			s.wantSchedule(name, "wakes then", func(d *client.ScheduleDescription) bool {
-				return slices.ContainsFunc(d.Info.NextActionTimes, minute.Equal)
+		minute = time.Now().Add(12 * time.Second).Truncate(time.Minute).Add(time.Minute)
+		for name, title := range titles {
+			s.publish(s.scheduled(of(name), daily(minute), title))
+		}
+		s.publish(s.once(of("anniversary"), `triggers: [{ schedule: { property: hired, yearly: true, offset: 7d, at: "`+minute.UTC().Format("15:04")+`" } }]`))
+		for name := range titles {
+			s.wantSchedule(of(name), "wakes then", func(d *client.ScheduleDescription) bool {
+				return slices.ContainsFunc(d.Info.NextActionTimes, minute.Equal) || time.Now().After(minute)
 			})
 		}
+		weekAgo := minute.UTC().AddDate(0, 0, -7).AddDate(-4, 0, 0) // and four years
+		s.put("u_guest", properties{"hired": weekAgo.Format(time.DateOnly)})
+		s.put("u_guest_too", properties{"hired": weekAgo.AddDate(0, 0, 1).Format(time.DateOnly)})
+		require.NoError(t, s.inTemporal(of("by-operator")).Pause(s.ctx, client.SchedulePauseOptions{Note: "holiday"}))
+		s.must("POST", "/v1/workflows/"+of("by-workflow")+"/pause", nil)
+		s.must("POST", "/v1/workflows/"+of("archived")+"/archive", nil)
+		s.wantSchedule(of("by-workflow"), "is paused", is(pausedInTemporal))
+		s.look()
 	}
-	weekAgo := minute.UTC().AddDate(-3, 0, -7)
-	s.put("u_guest", properties{"hired": weekAgo.Format(time.DateOnly)})
-	s.put("u_guest_too", properties{"hired": weekAgo.AddDate(0, 0, 1).Format(time.DateOnly)})
-	require.NoError(t, s.inTemporal("by-operator").Pause(s.ctx, client.SchedulePauseOptions{Note: "holiday"}))
-	s.must("POST", "/v1/workflows/by-workflow/pause", nil)
-	s.must("POST", "/v1/workflows/archived/archive", nil)
-	s.wantSchedule("by-workflow", "is paused", is(pausedInTemporal))
-	s.look()
 	s.until("it is almost time", func() bool { return time.Until(minute) < 400*time.Millisecond })
-	require.NoError(t, s.inTemporal("deleted").Delete(s.ctx))
+	require.NoError(t, s.inTemporal(of("deleted")).Delete(s.ctx))
 	s.until("it is 200 ms before", func() bool { return time.Until(minute) < 200*time.Millisecond })
-	s.publish(s.scheduledAs("Edited", "edited-before", daily(minute), "driver"))
+	s.publish(s.scheduledAs("Edited", of("edited-before"), daily(minute), "pilot"))
 	edited := time.Now()
+	s.publish(s.scheduledAs("Moved", of("moved-before"), inSixHours(), "pilot"))
+	moved := time.Now()
 	s.until("it is 200 ms after", func() bool { return time.Since(minute) > 200*time.Millisecond })
-	s.publish(s.scheduledAs("Edited", "edited-after", daily(minute), "driver"))
+	s.publish(s.scheduledAs("Edited", of("edited-after"), daily(minute), "pilot"))
+	s.publish(s.scheduledAs("Moved", of("moved-after"), inSixHours(), "pilot"))
 
-	run := s.wantFiring("greet", postgres.RunCompleted)
+	run := s.wantFiring(of("greet"), postgres.RunCompleted)
 
 	s.account() // of what Temporal did not wake for
 	require.Equal(t, []any{"schedule", minute.UTC().Format("2006-01-02T15:04"), minute.UTC().Format(time.RFC3339), nil},
@@ -201,10 +212,12 @@ func TestFiringsOfAMinute(t *testing.T) {
 	require.NoError(t, err)
 	t.Logf("the firing was opened %s after the minute, and all were decided after %s", created.Sub(minute), decided.Sub(minute))
 	require.GreaterOrEqual(t, created.Sub(minute), time.Duration(0), "never early")
-	s.wantEachOnce("greet", drivers)
-	require.Equal(t, 30.0, s.runsOf("greet")[0]["started"])
+	s.wantEachOnce(of("greet"), drivers)
+	require.Equal(t, 30.0, s.runsOf(of("greet"))[0]["started"])
 	id := run["temporal_workflow_id"].(string)
-	require.Equal(t, "rollcall/greet/0-"+minute.UTC().Format(time.RFC3339), id, "Temporal woke for it")
+	if created.Sub(minute) < 9*time.Second { // later, on a machine that is this slow, nobody waits for Temporal
+		require.Equal(t, "rollcall/"+of("greet")+"/0-"+minute.UTC().Format(time.RFC3339), id, "Temporal woke for it")
+	}
 	var shown string
 	require.NoError(t, s.temporal.GetWorkflow(s.ctx, id, "").Get(s.ctx, &shown))
 	require.Contains(t, shown, "30 users, 100 % decided: 30 enrolled, 0 held\n")
@@ -213,33 +226,38 @@ func TestFiringsOfAMinute(t *testing.T) {
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, w.Status)
 	s.keepHistory(id, "../scheduled/firing")
 
-	s.wantFiring("anniversary", postgres.RunCompleted)
-	s.wantEachOnce("anniversary", []string{"u_guest"})
+	s.wantFiring(of("anniversary"), postgres.RunCompleted)
+	s.wantEachOnce(of("anniversary"), []string{"u_guest"})
 	for _, name := range []string{"by-operator", "by-workflow"} {
-		run := s.wantFiring(name, postgres.RunMissed)
+		run := s.wantFiring(of(name), postgres.RunMissed)
 		require.Equal(t, []any{missedInAPause, 0.0}, []any{run["reason"], run["matched"]}, name)
-		require.Empty(t, s.enrollments(name, drivers[0]))
+		require.Empty(t, s.enrollments(of(name), pilots[0]))
 	}
-	for _, name := range []string{"edited-before", "edited-after", "deleted"} {
-		run := s.wantFiring(name, postgres.RunCompleted)
-		require.Equal(t, 30.0, run["enrolled"], name)
-		s.wantEachOnce(name, drivers)
+	for _, name := range []string{"edited-before", "edited-after", "moved-after", "deleted"} {
+		run := s.wantFiring(of(name), postgres.RunCompleted)
+		require.Equal(t, 3.0, run["enrolled"], name)
+		s.wantEachOnce(of(name), pilots)
 	}
 	if edited.Before(minute) {
-		require.Equal(t, s.must("GET", "/v1/workflows/edited-before", nil)["live_version"], s.runsOf("edited-before")[0]["version"])
+		require.Equal(t, s.must("GET", "/v1/workflows/"+of("edited-before"), nil)["live_version"], s.runsOf(of("edited-before"))[0]["version"])
 	}
-	require.Less(t, s.runsOf("edited-after")[0]["version"], s.must("GET", "/v1/workflows/edited-after", nil)["live_version"],
-		"a firing belongs to the version that was live when it was due")
-	require.Empty(t, s.runsOf("archived"))
-	s.wantSchedule("deleted", "came back", func(*client.ScheduleDescription) bool { return true })
+	for _, name := range []string{"edited-after", "moved-after"} {
+		require.Less(t, s.runsOf(of(name))[0]["version"], s.must("GET", "/v1/workflows/"+of(name), nil)["live_version"],
+			"a firing belongs to the version that was live when it was due")
+	}
+	require.Empty(t, s.runsOf(of("archived")))
+	if moved.Before(minute) {
+		require.Empty(t, s.runsOf(of("moved-before")), "nor by hand")
+	}
+	s.wantSchedule(of("deleted"), "came back", func(*client.ScheduleDescription) bool { return true })
 
 	s.account()
-	for _, name := range append(names, "anniversary") {
-		require.LessOrEqual(t, len(s.runsOf(name)), 1, name)
+	for name := range titles {
+		require.LessOrEqual(t, len(s.runsOf(of(name))), 1, name)
 	}
-	require.True(t, s.shownSchedule("by-operator")["paused"].(bool))
-	s.must("POST", "/v1/workflows/by-workflow/resume", nil)
-	s.wantSchedule("by-workflow", "is not paused any more", func(d *client.ScheduleDescription) bool { return !d.Schedule.State.Paused })
+	require.True(t, s.shownSchedule(of("by-operator"))["paused"].(bool))
+	s.must("POST", "/v1/workflows/"+of("by-workflow")+"/resume", nil)
+	s.wantSchedule(of("by-workflow"), "is not paused any more", func(d *client.ScheduleDescription) bool { return !d.Schedule.State.Paused })
 	s.account()
-	require.Len(t, s.runsOf("by-workflow"), 1, "what was missed is not made up for")
+	require.Len(t, s.runsOf(of("by-workflow")), 1, "what was missed is not made up for")
 }

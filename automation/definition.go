@@ -127,7 +127,7 @@ func (g *Guard) Limit(users int) *int {
 	for _, l := range []struct {
 		set bool
 		n   int
-	}{{g.MaxPerHour > 0, g.MaxPerHour}, {g.MaxShare > 0, max(1, int(float64(g.MaxShare)*float64(users)))}} {
+	}{{g.MaxPerHour > 0, g.MaxPerHour}, {g.MaxShare > 0, max(1, int(float64(g.MaxShare)*float64(users)+1e-9))}} {
 		if l.set && (limit == nil || l.n < *limit) {
 			limit = &l.n
 		}

@@ -13,6 +13,9 @@ const maxFlips = 64
 // lies at most a century ahead, and it is early only where very many conditions turn before the
 // answer does.
 func (f *Filter) NextFlip(s Subject) (at time.Time, ok bool) {
+	if !f.Timed() {
+		return time.Time{}, false
+	}
 	s.Now = s.Now.Truncate(Resolution)
 	answer, limit := f.root.match(&s), s.Now.Add(century)
 	type turn struct {

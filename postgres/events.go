@@ -49,6 +49,9 @@ func (db *DB) AppendEvents(ctx context.Context, events []automation.Event) ([]Re
 	}
 	// Users are locked in the order of their ids, so that two batches cannot wait for each other.
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(events[a].UserID, events[b].UserID) })
+	if live.timed {
+		return receipts, db.appendAfterRinging(ctx, events, order, receipts)
+	}
 	for attempt := 1; ; attempt++ {
 		batch := &pgx.Batch{}
 		queueLock(batch)
@@ -60,6 +63,31 @@ func (db *DB) AppendEvents(ctx context.Context, events []automation.Event) ([]Re
 			return receipts, translate(err)
 		}
 	}
+}
+
+// appendAfterRinging stores events in the order given once time has had its say: what it has changed
+// about their users comes first.
+func (db *DB) appendAfterRinging(ctx context.Context, events []automation.Event, order []int, receipts []Receipt) error {
+	users := make([]string, len(events))
+	for i := range events {
+		users[i] = events[i].UserID
+	}
+	return db.ingest(ctx, "", func(in *ingest) error {
+		live, err := db.live(ctx, in, in.epoch)
+		if err != nil {
+			return err
+		}
+		if _, err := in.Exec(ctx, `select from users where id = any($1) order by id for update`, users); err != nil {
+			return err
+		}
+		if _, err := in.ring(ctx, users); err != nil {
+			return err
+		}
+		for _, i := range order {
+			queueEvent(&in.writes, &events[i], live, in.now, &receipts[i])
+		}
+		return nil
+	})
 }
 
 // queueEvent stores an event with its work item, in one statement that holds the user's row lock.

@@ -251,7 +251,7 @@ func (x *explaining) judge() {
 			return
 		}
 	}
-	if x.decided != nil && x.decided.Outcome != "refused" && len(x.passages) > 0 {
+	if x.decided != nil && (x.decided.Outcome != "refused" || x.decided.Reason == refusedInside) && len(x.passages) > 0 {
 		p := &x.passages[0]
 		o.Verdict, o.Enrollment = "enrolled", &p.ID
 		o.Reason = fmt.Sprintf("enrolled at %s %s, %s at %s", shownAt(p.CreatedAt), x.by(p), p.Status, shownAt(*p.EndedAt))

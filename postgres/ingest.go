@@ -101,10 +101,26 @@ func (in *ingest) change(ctx context.Context, user *automation.User, properties 
 	if len(changes) == 0 {
 		return nil, nil
 	}
+	if err := in.ringFirst(ctx, user.ID); err != nil {
+		return nil, err
+	}
 	user.Properties, user.UpdatedAt = after, in.now
 	in.writes.Queue(`update users set properties = $2, updated_at = $3 where id = $1`, user.ID, after, in.now)
 	in.record(user.ID, changes)
 	return changes, in.enqueue(ctx, user, changes, in.keep(automation.ChangeEvents(user.ID, changes, in.now)))
+}
+
+// ringFirst rings what time alone has changed about a locked user, while the user is still as then.
+func (in *ingest) ringFirst(ctx context.Context, userID string) error {
+	live, err := in.db.live(ctx, in, in.epoch)
+	if err != nil || !live.timed {
+		return err
+	}
+	if err := in.flush(ctx); err != nil { // changes before this one come first
+		return err
+	}
+	_, err = in.ring(ctx, []string{userID})
+	return err
 }
 
 func (in *ingest) record(userID string, changes []automation.Change) {

@@ -15,6 +15,7 @@ type LiveSet struct {
 	filters index                   // filter triggers
 	leaving filter.Reads            // what can make users leave who are enrolled in any version
 	stays   bool                    // there is a version whose conditions can make users leave
+	timed   bool                    // time alone can change something
 }
 
 // TriggerRef is one trigger of one live version.
@@ -117,6 +118,7 @@ func (db *DB) live(ctx context.Context, q querier, epoch int64) (*LiveSet, error
 		}
 		set.leaving.Join(p.leaves)
 		set.stays = set.stays || len(p.conditions()) > 0
+		set.timed = set.timed || p.timed || slices.ContainsFunc(p.Triggers, func(t Trigger) bool { return t.Holds != nil && t.Holds.Timed() })
 		if k.Live {
 			set.add(p)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -182,7 +183,7 @@ func (db *DB) StepRun(ctx context.Context, id string, limit int) (*Step, error) 
 		if r.PerSecond > 0 {
 			limit = min(limit, r.PerSecond)
 		}
-		matches, err := in.nextMatches(ctx, &r.Run, version, r.Position, limit)
+		matches, position, err := in.nextMatches(ctx, &r.Run, version, r.Position, limit)
 		if err != nil {
 			return err
 		}
@@ -191,19 +192,15 @@ func (db *DB) StepRun(ctx context.Context, id string, limit int) (*Step, error) 
 			return err
 		}
 		step.count(decisions)
-		var position *string
-		if len(matches) > 0 {
-			position = &matches[len(matches)-1].UserID
-		}
-		return step.save(ctx, in, position, len(matches) == 0)
+		return step.save(ctx, in, position, position == nil)
 	})
 	return &step, err
 }
 
 // nextMatches lists the users of a run that come next: of a backfill those for whom a trigger has held
 // since the publication, of a firing those whom it concerned. They do not change until the transaction
-// ends.
-func (in *ingest) nextMatches(ctx context.Context, r *Run, version *Published, after string, limit int) ([]Match, error) {
+// ends. Those who were deleted meanwhile are left out; last is the last of all, nil where none is left.
+func (in *ingest) nextMatches(ctx context.Context, r *Run, version *Published, after string, limit int) (matches []Match, last *string, err error) {
 	next, args := `
 		select user_id, min(trigger) as trigger from memberships
 		where user_id > $1 and definition = $3 and version = $4 and holds and since = $5
@@ -213,14 +210,18 @@ func (in *ingest) nextMatches(ctx context.Context, r *Run, version *Published, a
 			select user_id, $4::int as trigger from run_users where user_id > $1 and run_id = $3 order by user_id limit $2`,
 			[]any{after, limit, r.ID, *r.Trigger}
 	}
+	if err := in.QueryRow(ctx, `select max(user_id) from (`+next+`) m`, args...).Scan(&last); err != nil || last == nil {
+		return nil, nil, err
+	}
 	users, err := collect[struct {
 		ID         string
 		Trigger    int
 		Properties map[string]any
 	}](ctx, in, `
-		select u.id, m.trigger, u.properties from (`+next+`) m join users u on u.id = m.user_id order by u.id for no key update of u`, args...)
+		select u.id, m.trigger, u.properties from (`+next+`) m join users u on u.id = m.user_id
+		where u.id <= $`+strconv.Itoa(len(args)+1)+` order by u.id for no key update of u`, append(args, *last)...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	records := map[string]*record{}
 	needs := version.allNeeds()
@@ -230,10 +231,10 @@ func (in *ingest) nextMatches(ctx context.Context, r *Run, version *Published, a
 			moments[i] = present(u.ID, in.now)
 		}
 		if records, err = in.db.records(ctx, in, needs, moments); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	matches := make([]Match, len(users))
+	matches = make([]Match, len(users))
 	for i, u := range users {
 		s := filter.Subject{User: u.Properties, Now: in.now}
 		if rec := records[u.ID]; rec != nil {
@@ -247,7 +248,7 @@ func (in *ingest) nextMatches(ctx context.Context, r *Run, version *Published, a
 		}
 		matches[i] = m
 	}
-	return matches, nil
+	return matches, last, nil
 }
 
 func (s *Step) count(decisions []decision) {

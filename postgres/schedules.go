@@ -50,15 +50,17 @@ func beginSchedules(ctx context.Context, tx pgx.Tx, v *Published, now time.Time)
 // PausedNote is what Temporal says of a schedule that is paused with its workflow.
 const PausedNote = "paused with its workflow"
 
-// stopSchedules ends what the schedules of a definition that was archived still have to do.
+// stopSchedules ends what schedules and the clock still have to do for a definition that was archived.
 func stopSchedules(ctx context.Context, tx pgx.Tx, definition string, now time.Time) error {
 	for _, statement := range []string{
 		`delete from run_users u using runs r where r.id = u.run_id and r.definition = $1 and r.ended_at is null`,
 		`update runs set status = 'aborted', reason = 'the workflow was archived', ended_at = $2, updated_at = $2 where definition = $1 and ended_at is null`,
 		`update schedules set accounted = $2 where definition = $1 and accounted < $2`,
+		`delete from memberships where definition = $1 and not holds`,
+		`update memberships set due = null where definition = $1 and due is not null`,
 	} {
 		args := []any{definition, now}
-		if strings.HasPrefix(statement, "delete") {
+		if !strings.Contains(statement, "$2") {
 			args = args[:1]
 		}
 		if _, err := tx.Exec(ctx, statement, args...); err != nil {
@@ -315,7 +317,8 @@ func (db *DB) WokenByHand(ctx context.Context, definition string, trigger int, a
 		}
 		schedule, zone := version.Triggers[trigger].Schedule, version.Document.Zone()
 		next, fires := schedule.Next(at.Add(-time.Second), zone)
-		return at.In(schedule.Zone(zone)).Format("15:04") != schedule.At && !(fires && next.At.Equal(at)), nil
+		due := fires && next.At.Equal(at) || at.In(schedule.Zone(zone)).Format("15:04") == schedule.At
+		return !due, nil
 	}
 	return false, nil
 }

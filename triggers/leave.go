@@ -3,6 +3,7 @@ package triggers
 import (
 	"time"
 
+	"rollcall/filter"
 	"rollcall/postgres"
 )
 
@@ -14,10 +15,32 @@ func judgeLeaving(q *postgres.Question, v *postgres.Verdict) {
 	}
 	v.Leaves, v.Stays = map[string]string{}, map[string]*time.Time{}
 	for _, in := range q.Inside {
-		if reason := in.Bars(q.Subject, in.Trigger); reason != "" {
+		due := q.Item.DueFor(postgres.Membership{Definition: in.Name, Version: in.Number, Trigger: postgres.AskLeaving})
+		if reason := barred(&in, q.Subject, due); reason != "" {
 			v.Leaves[in.EnrollmentID] = reason
 		} else {
 			v.Stays[in.EnrollmentID] = in.NextBar(q.Subject)
 		}
 	}
+}
+
+// barred asks why a user must leave at a moment, and before that at each instant since then at which
+// time alone may have made him: what held and stopped while nobody asked takes out too.
+func barred(in *postgres.Inhabitant, s filter.Subject, since time.Time) string {
+	end := s.Now
+	if !since.IsZero() && since.Before(end) {
+		s.Now = since
+	}
+	for range maxTurns {
+		if reason := in.Bars(s, in.Trigger); reason != "" || !s.Now.Before(end) {
+			return reason
+		}
+		next := in.NextBar(s)
+		if next == nil || next.After(end) {
+			break
+		}
+		s.Now = *next
+	}
+	s.Now = end
+	return in.Bars(s, in.Trigger)
 }

@@ -105,7 +105,6 @@ func TestUserWhoIsDeletedUnderAStepEndsNoRun(t *testing.T) {
 	for _, limit := range []int{1, 2} {
 		t.Run(fmt.Sprint("of ", limit), func(t *testing.T) {
 			t.Parallel()
-			t.Skip("known bug: a step whose users are all deleted under it ends the run")
 			b := newBundleOnMonday(t)
 			b.leads(4)
 			r := b.backfill("w", whenever(titled))

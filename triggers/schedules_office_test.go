@@ -18,9 +18,9 @@ import (
 // somebody asks for what is due. It opens on Monday, 2024-01-01, at 09:00 in UTC.
 type office struct{ *bundle }
 
-func newOffice(t testing.TB) office {
-	t.Helper()
-	return office{newBundleOnMonday(t)}
+func newOffice(tb testing.TB) office {
+	tb.Helper()
+	return office{newBundleOnMonday(tb)}
 }
 
 // daily is a schedule, as it stands in a definition, for a time of each day in UTC.
@@ -32,10 +32,10 @@ func on(schedule, more string) string {
 }
 
 // inUTC is an instant as tests write it, such as 2024-01-02 09:00.
-func inUTC(t testing.TB, text string) time.Time {
-	t.Helper()
+func inUTC(tb testing.TB, text string) time.Time {
+	tb.Helper()
 	at, err := time.Parse("2006-01-02 15:04", text)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return at
 }
 
