@@ -72,8 +72,6 @@ func TestGuardHoldsMoreThanAShareOfAllUsers(t *testing.T) {
 	} {
 		t.Run(share, func(t *testing.T) {
 			t.Parallel()
-			if share == "58%" {
-			}
 			b := newBundleOnMonday(t)
 			b.publish("w", `"triggers": [{"filter": `+titled+`}], "guard": {"max_share": "`+share+`"}`)
 			each(c.users, func(id string) { b.put(id, nil) })
