@@ -28,10 +28,17 @@ func (b *bench) firesOn(name, days string, due time.Time) {
 	b.Helper()
 	b.publish(name, `[{"id": "rest", "delay": "1d"}]`,
 		`"triggers": [{"event": "never"}, {"schedule": {`+days+`, "at": "`+due.UTC().Format("15:04")+`"}}]`)
+	b.rewind(name)
+}
+
+// rewind makes the versions of a workflow that are there now live, and not accounted for, since two hours.
+func (b *bench) rewind(name string) {
+	b.Helper()
 	conn, err := pgx.Connect(b.Context(), b.url)
 	require.NoError(b, err)
 	defer conn.Close(b.Context())
-	_, err = conn.Exec(b.Context(), `update schedules set accounted = now() - interval '2 hours' where definition = $1`, name)
+	_, err = conn.Exec(b.Context(), `
+		update schedules set accounted = now() - interval '2 hours', live_from = now() - interval '2 hours' where definition = $1`, name)
 	require.NoError(b, err)
 }
 
@@ -219,10 +226,15 @@ func TestWakingForAVersionThatWasReplacedIsNotByHand(t *testing.T) {
 	require.Len(t, runs, 1)
 	require.Equal(t, []any{false, 1}, []any{runs[0].ByHand, runs[0].Version})
 
-	b.publish("before", `[{"id": "rest", "delay": "1d"}]`,
-		`"triggers": [{"event": "never"}, {"schedule": {"every": "day", "at": "`+due.UTC().Format("15:04")+`"}}]`)
-	b.publish("before", `[{"id": "rest", "delay": "1d"}]`,
-		`"triggers": [{"event": "never"}, {"schedule": {"every": "day", "at": "`+elsewhen.UTC().Format("15:04")+`"}}]`)
+	// An edit before the firing: the version whose time of day it is was live until ten minutes before.
+	b.firesOn("before", `"once": "2020-01-04"`, due)
+	b.fires("before", elsewhen)
+	conn, err := pgx.Connect(t.Context(), b.url)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	_, err = conn.Exec(t.Context(), `
+		update schedules set live_until = $1, accounted = $1 where definition = 'before' and version = 1`, due.Add(-10*time.Minute))
+	require.NoError(t, err)
 	ids, err = b.wake("before", 1, due)
 	require.NoError(t, err)
 	require.Empty(t, ids)

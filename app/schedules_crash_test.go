@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -23,6 +24,9 @@ func TestKillAroundAFiringEnrollsEachOnce(t *testing.T) {
 		t.Skip("starts and kills a whole stack")
 	}
 	v := newVictim(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 7*time.Minute) // a step that was killed is repeated after a minute
+	t.Cleanup(cancel)
+	v.ctx = ctx
 	v.raise()
 	t.Cleanup(func() { _ = v.cmd.Process.Kill() })
 	drivers := v.crowd(150, "in", "driver")

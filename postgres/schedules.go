@@ -303,24 +303,24 @@ func (db *DB) WokenByHand(ctx context.Context, definition string, trigger int, a
 	if at.IsZero() || !at.Equal(at.Truncate(time.Minute)) {
 		return !at.IsZero(), nil
 	}
-	states, err := db.Schedules(ctx, definition)
+	versions, err := collectScalars[int](ctx, db.pool, `
+		select version from schedules
+		where definition = $1 and trigger = $2 and (live_until is null or live_until > $3::timestamptz - interval '1 day')`, definition, trigger, at)
 	if err != nil {
 		return false, err
 	}
-	for _, s := range states {
-		if s.Trigger != trigger {
-			continue
-		}
-		version, err := db.Published(ctx, definition, s.Version)
+	for _, number := range versions {
+		version, err := db.Published(ctx, definition, number)
 		if err != nil {
 			return false, err
 		}
 		schedule, zone := version.Triggers[trigger].Schedule, version.Document.Zone()
 		next, fires := schedule.Next(at.Add(-time.Second), zone)
-		due := fires && next.At.Equal(at) || at.In(schedule.Zone(zone)).Format("15:04") == schedule.At
-		return !due, nil
+		if fires && next.At.Equal(at) || at.In(schedule.Zone(zone)).Format("15:04") == schedule.At {
+			return false, nil // maybe of a version that was replaced meanwhile
+		}
 	}
-	return false, nil
+	return len(versions) > 0, nil
 }
 
 // OpenRuns lists the runs that a Temporal workflow has and that have not ended, oldest firing first.
