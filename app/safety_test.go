@@ -16,6 +16,7 @@ import (
 	"rollcall/automation"
 	"rollcall/devstack/world"
 	"rollcall/postgres"
+	"rollcall/workflows"
 )
 
 // hook is a definition with one or two webhooks and a delay.
@@ -197,9 +198,9 @@ func TestActionThatFailsForGoodFailsTheEnrollmentAndSaysWhy(t *testing.T) {
 	require.Contains(t, e.Reason, "404")
 	list := s.must("GET", "/v1/enrollments?status=failed", nil)
 	require.Len(t, list["items"], 1)
-	run, err := s.temporal.DescribeWorkflowExecution(s.ctx, e.TemporalWorkflowID, "")
-	require.NoError(t, err)
-	require.Equal(t, "Completed", run.WorkflowExecutionInfo.Status.String(), "a domain failure is a status, not a red workflow")
+	var result workflows.EnrollmentResult
+	require.NoError(t, s.temporal.GetWorkflow(s.ctx, e.TemporalWorkflowID, "").Get(s.ctx, &result), "a domain failure is a status, not a red workflow")
+	require.Equal(t, workflows.EnrollmentResult{Status: automation.Failed, Reason: e.Reason}, result)
 	s.keepHistory(e.TemporalWorkflowID, "failed")
 }
 

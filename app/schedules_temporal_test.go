@@ -160,8 +160,10 @@ func pauseOfAnOperatorStays(t *testing.T, s *service) {
 
 	require.NoError(t, s.inTemporal("operated").Unpause(s.ctx, client.ScheduleUnpauseOptions{Note: "the audit is over"}))
 
-	s.look()
-	require.Equal(t, false, s.shownSchedule("operated")["paused"])
+	s.until("the API says so", func() bool { // once the service's own scheduler, which may have looked before, has looked too
+		s.look()
+		return s.shownSchedule("operated")["paused"] == false
+	})
 	require.True(t, running(s.described("operated")))
 	s.account()
 	require.Len(t, s.runsOf("operated"), 1)

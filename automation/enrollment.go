@@ -42,6 +42,7 @@ type Enrollment struct {
 	CreatedAt          time.Time        `json:"created_at"`
 	StartedAt          *time.Time       `json:"started_at,omitempty"` // when its first step began
 	EndedAt            *time.Time       `json:"ended_at,omitempty"`
+	HeldUntil          *time.Time       `json:"held_until,omitempty"` // when one that was held was approved or rejected
 	TemporalWorkflowID string           `json:"temporal_workflow_id"`
 	Ordinal            int              `json:"ordinal"` // counts this user's enrollments in the definition from 1
 }

@@ -11,7 +11,7 @@ import (
 )
 
 const enrollmentColumns = `id::text, definition as workflow, version, user_id, status, step, waiting_until, reason, trigger, event,
-	created_at, started_at, ended_at, definition || '/' || user_id || '/' || ordinal as temporal_workflow_id, ordinal`
+	created_at, started_at, ended_at, held_until, definition || '/' || user_id || '/' || ordinal as temporal_workflow_id, ordinal`
 
 // Enrollment returns an enrollment. Returns ErrNotFound if there is none.
 func (db *DB) Enrollment(ctx context.Context, id string) (*automation.Enrollment, error) {
@@ -119,7 +119,8 @@ func (in *ingest) queueEnd(ctx context.Context, e End, ended *bool) error {
 func queueEnd(batch *pgx.Batch, live *LiveSet, e End, now time.Time, ended *bool) {
 	batch.Queue(`
 		with ended as (
-			update enrollments set status = $2, rejected = rejected or status = 'held', reason = $3, ended_at = $4, ended_seq = nextval('moments'), waiting_until = null, due = null,
+			update enrollments set status = $2, rejected = rejected or status = 'held',
+				held_until = case when status = 'held' then $4 else held_until end, reason = $3, ended_at = $4, ended_seq = nextval('moments'), waiting_until = null, due = null,
 				step = case when $2 <> 'failed' then '' when $5 = '' then step else $5 end
 			where id = $1 and ended_at is null returning definition, user_id, depth
 		), item as (

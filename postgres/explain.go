@@ -116,7 +116,7 @@ func (x *explaining) read(ctx context.Context) error {
 	}
 	if x.passages, err = collect[automation.Enrollment](ctx, x.pool, `
 		select `+enrollmentColumns+` from enrollments
-		where definition = $1 and user_id = $2 and created_at <= $3 and not rejected order by ordinal desc`, o.Workflow, o.User, o.At); err != nil {
+		where definition = $1 and user_id = $2 and created_at <= $3 and (not rejected or ended_at > $3) order by ordinal desc`, o.Workflow, o.User, o.At); err != nil {
 		return err
 	}
 	decisions, err := collect[Decision](ctx, x.pool, `
@@ -242,7 +242,7 @@ func (x *explaining) judge() {
 	if len(x.passages) > 0 {
 		if p := &x.passages[0]; p.EndedAt == nil || p.EndedAt.After(o.At) {
 			o.Enrollment = &p.ID
-			if p.Status == automation.Held {
+			if p.Status == automation.Held || p.HeldUntil != nil && p.HeldUntil.After(o.At) {
 				o.Reason = fmt.Sprintf("held for approval since %s: the guard let no more through", shownAt(p.CreatedAt))
 				return
 			}
@@ -272,6 +272,8 @@ func (x *explaining) whyNot() string {
 	switch {
 	case !x.existed():
 		return "the user did not exist"
+	case x.decided != nil && x.decided.Outcome == "held":
+		return fmt.Sprintf("held for approval at %s, and not approved", shownAt(x.decided.At))
 	case x.decided != nil && x.version == nil:
 		return fmt.Sprintf("no version was live; refused at %s: %s", shownAt(x.decided.At), x.decided.Reason)
 	case x.decided != nil:

@@ -30,8 +30,9 @@ func (db *DB) Approve(ctx context.Context, definition string, ids []string) (n i
 	}
 	err = db.tx(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
-			update enrollments set status = 'pending' where definition = $1 and status = 'held' and ($2::text[] is null or id::text = any($2))`,
-			definition, ids)
+			update enrollments set status = 'pending', held_until = $3
+			where definition = $1 and status = 'held' and ($2::text[] is null or id::text = any($2))`,
+			definition, ids, db.clock())
 		n = int(tag.RowsAffected())
 		return err
 	})
@@ -60,7 +61,7 @@ func (db *DB) Reject(ctx context.Context, definition string, ids []string) (n in
 		return in.QueryRow(ctx, `
 			with ended as (
 				update enrollments
-				set status = 'unenrolled', rejected = true, reason = 'not approved', ended_at = $3, ended_seq = nextval('moments'), due = null
+				set status = 'unenrolled', rejected = true, held_until = $3, reason = 'not approved', ended_at = $3, ended_seq = nextval('moments'), due = null
 				where definition = $1 and status = 'held' and ($2::text[] is null or id::text = any($2))
 				returning definition, user_id, depth
 			), item as (

@@ -50,14 +50,14 @@ func (l *life) lastChange(userID string, since time.Time) ([]automation.Event, t
 	return automation.ChangeEvents(userID, changes, at.UTC()), at.UTC()
 }
 
-// maxInstants is how many of the last things that happened to a user are looked at to find out since
-// when a filter has had its answer.
+// maxInstants is how many of the last things that can have changed a filter's answer are looked at to
+// find out since when it has had it.
 const maxInstants = 500
 
 // since is when a filter came to have the answer that it has at the end: by something that happened or
 // by time alone, at the earliest when the version was published or the user created.
 func (x *explaining) since(f *filter.Filter) time.Time {
-	instants := x.instants()
+	instants := x.instants(f.Reads())
 	since := instants[0]
 	held := f.Match(x.subject(since))
 	for i, at := range instants {
@@ -79,9 +79,9 @@ func (x *explaining) since(f *filter.Filter) time.Time {
 	return since
 }
 
-// instants are when something happened to the user while the version was live, the publication or the
-// creation first.
-func (x *explaining) instants() []time.Time {
+// instants are when something happened that a filter reads while the version was live, the publication or
+// the creation of the user first.
+func (x *explaining) instants(reads filter.Reads) []time.Time {
 	first := x.life.changes[0].At.UTC()
 	if x.published.After(first) {
 		first = x.published
@@ -93,12 +93,19 @@ func (x *explaining) instants() []time.Time {
 		}
 	}
 	for i := range x.life.changes {
-		add(x.life.changes[i].At)
+		if c := &x.life.changes[i]; has(reads.Properties, c.Property) {
+			add(c.At)
+		}
 	}
 	for _, e := range x.record.events {
-		add(e.ReceivedAt)
+		if has(reads.Events, e.Name) {
+			add(e.ReceivedAt)
+		}
 	}
 	for _, p := range x.record.passages {
+		if !has(reads.Workflows, p.Definition) {
+			continue
+		}
 		add(p.CreatedAt)
 		if p.EndedAt != nil {
 			add(*p.EndedAt)

@@ -301,6 +301,7 @@ func (s *Step) save(ctx context.Context, in *ingest, position *string, last bool
 type RunOrder struct {
 	ID                 string
 	TemporalWorkflowID string
+	Definition         string
 	Title              string
 	Kind               string
 	Start              bool // else it waits for a word to go on
@@ -310,7 +311,7 @@ type RunOrder struct {
 // though they are not paused any more.
 func (db *DB) RunsToTell(ctx context.Context) ([]RunOrder, error) {
 	return collect[RunOrder](ctx, db.pool, `
-		select r.id::text, r.workflow_id as temporal_workflow_id, d.title, r.kind, r.handed_at is null as start
+		select r.id::text, r.workflow_id as temporal_workflow_id, r.definition, d.title, r.kind, r.handed_at is null as start
 		from runs r join definitions d on d.name = r.definition
 		where r.ended_at is null and r.handed_at is null or r.parked and r.status <> 'paused'`)
 }
@@ -327,7 +328,7 @@ func (db *DB) RunTold(ctx context.Context, o RunOrder) error {
 // StillRuns lists runs that Temporal has and that have not moved since an age ago.
 func (db *DB) StillRuns(ctx context.Context, age time.Duration) ([]RunOrder, error) {
 	return collect[RunOrder](ctx, db.pool, `
-		select r.id::text, r.workflow_id as temporal_workflow_id, '' as title, r.kind, false as start
+		select r.id::text, r.workflow_id as temporal_workflow_id, r.definition, '' as title, r.kind, false as start
 		from runs r where ended_at is null and status = 'running' and handed_at is not null and updated_at < $1`, db.clock().Add(-age))
 }
 

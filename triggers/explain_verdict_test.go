@@ -109,7 +109,6 @@ func TestExplanationOfOneWhoIsHeld(t *testing.T) {
 
 func TestExplanationOfOneWhoWasHeldStaysWhatItWas(t *testing.T) {
 	t.Parallel()
-	t.Skip("known bug: what was held until an approval or a rejection is explained as if it had always been so")
 	b := newBundleOnMonday(t)
 	b.publish("w", signedUp+`, "guard": {"max_per_hour": 1}`)
 	b.signUp("u_0", "u_1", "u_2")

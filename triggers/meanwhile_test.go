@@ -86,7 +86,6 @@ func TestBackfillIsJudgedByWhatTheUserIsNotByWhatWaitsToBeEvaluated(t *testing.T
 
 func TestExplanationOfAUserWhoChangesOftenNamesTheBaseline(t *testing.T) {
 	t.Parallel()
-	t.Skip("known bug: of a user with more than 500 changes since the publication, since is when the 500th last one was")
 	b := newBundleOnMonday(t)
 	b.put("u_1", map[string]any{"job_title": "Lead"})
 	b.publish("w", whenever(titled))

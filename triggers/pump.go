@@ -86,6 +86,9 @@ func (p *Pump) oneByOne(ctx context.Context) (postgres.Evaluation, error) {
 	var all postgres.Evaluation
 	for range batchSize {
 		done, err := p.db.Evaluate(ctx, 1, judge)
+		if ctx.Err() != nil {
+			return all, ctx.Err()
+		}
 		if bad, ok := errors.AsType[*postgres.ItemError](err); ok {
 			p.log.Error("evaluation of an item, will be tried again", "item", bad.ID, "error", bad.Err)
 			if err := p.db.FailItem(ctx, bad.ID, bad.Err); err != nil {

@@ -8,6 +8,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"rollcall/postgres"
 	"rollcall/workflows"
@@ -36,6 +37,7 @@ func (s *Starter) tellRun(ctx context.Context, r postgres.RunOrder) error {
 			TaskQueue:                                workflows.TaskQueue,
 			WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 			WorkflowExecutionErrorWhenAlreadyStarted: true,
+			TypedSearchAttributes:                    ofWorkflow(r.Definition),
 		}
 		if r.Kind == "schedule" {
 			options.StaticSummary = "Scheduled enrollment of " + r.Title
@@ -54,6 +56,11 @@ func (s *Starter) tellRun(ctx context.Context, r postgres.RunOrder) error {
 		return err
 	}
 	return s.db.RunTold(ctx, r)
+}
+
+// ofWorkflow are the search attributes of what belongs to a workflow and to no single enrollment.
+func ofWorkflow(definition string) temporal.SearchAttributes {
+	return temporal.NewSearchAttributes(workflows.WorkflowAttribute.ValueSet(definition))
 }
 
 // CheckRuns gives runs that stood still for longer than an age, and that Temporal does not carry any

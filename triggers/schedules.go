@@ -207,7 +207,8 @@ func wanted(v *postgres.Published, state *postgres.ScheduleState) *want {
 		spec: specOf(schedule, zone),
 		action: &client.ScheduleWorkflowAction{
 			ID: id, TaskQueue: workflows.TaskQueue, Workflow: workflows.ScheduledEnrollment,
-			Args: []any{workflows.ScheduledInput{Definition: state.Definition, Trigger: state.Trigger}},
+			Args:                  []any{workflows.ScheduledInput{Definition: state.Definition, Trigger: state.Trigger}},
+			TypedSearchAttributes: ofWorkflow(state.Definition),
 		},
 		memo: map[string]any{"workflow": state.Definition, "trigger": state.Trigger}, // which an update cannot change
 	}

@@ -104,7 +104,7 @@ func TestRunThatTemporalDidNotWakeForIsGivenToIt(t *testing.T) {
 
 	require.NoError(t, err)
 	require.Equal(t, []postgres.RunOrder{{
-		ID: o.only("w").ID, TemporalWorkflowID: "rollcall/schedule/w/0/2024-01-01T09:30", Title: "w", Kind: "schedule", Start: true,
+		ID: o.only("w").ID, TemporalWorkflowID: "rollcall/schedule/w/0/2024-01-01T09:30", Definition: "w", Title: "w", Kind: "schedule", Start: true,
 	}}, orders)
 	require.Zero(t, o.open("w"), "when Temporal wakes after all, nothing is due")
 	require.Len(t, o.runs("w"), 1)

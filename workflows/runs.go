@@ -78,7 +78,7 @@ func ScheduledEnrollment(ctx workflow.Context, in ScheduledInput) (string, error
 
 func runOptions(summary string) workflow.ActivityOptions {
 	return workflow.ActivityOptions{
-		StartToCloseTimeout: time.Minute,
+		StartToCloseTimeout: 20 * time.Second, // of a step that takes one: a lost one is repeated soon
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
 		Summary:             summary,
 	}
@@ -96,6 +96,7 @@ func carry(ctx workflow.Context, run string) (shown string, goOn bool, err error
 		workflow.SetCurrentDetails(ctx, step.Shown)
 		switch {
 		case step.Ended:
+			forget(resumed)
 			return step.Shown, false, nil
 		case step.Paused:
 			resumed.Receive(ctx, nil)
@@ -106,9 +107,14 @@ func carry(ctx workflow.Context, run string) (shown string, goOn bool, err error
 			}
 		}
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-			for resumed.ReceiveAsync(nil) { // the next step asks the database anyway
-			}
+			forget(resumed)
 			return "", true, nil
 		}
+	}
+}
+
+// forget takes the words to go on that came: the next step asks the database anyway.
+func forget(resumed workflow.ReceiveChannel) {
+	for resumed.ReceiveAsync(nil) {
 	}
 }
