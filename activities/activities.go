@@ -23,6 +23,7 @@ import (
 	"rollcall/connect/sheets"
 	"rollcall/connect/slack"
 	"rollcall/connect/webhook"
+	"rollcall/filter"
 	"rollcall/postgres"
 	"rollcall/strictjson"
 	"rollcall/workflows"
@@ -57,7 +58,11 @@ func New(d Deps) *Set {
 	add(s, &SendSlack{d.DB, d.Slack})
 	add(s, &SendWebhook{d.Webhook, d.WebhookSecrets})
 	add(s, &AddSheetRow{d.Sheets})
-	slices.SortFunc(s.catalog, func(a, b automation.ActionKind) int { return cmp.Compare(a.Kind, b.Kind) })
+	slices.SortFunc(s.catalog.Actions, func(a, b automation.ActionKind) int { return cmp.Compare(a.Kind, b.Kind) })
+	s.catalog.CheckTemplate = func(source string, properties automation.Properties) (problems automation.Problems) {
+		s.templates.check(source, "", properties, &problems)
+		return problems
+	}
 	return s
 }
 
@@ -66,13 +71,17 @@ func (s *Set) Catalog() automation.Catalog { return s.catalog }
 
 // Register makes the activities known to a worker.
 func (s *Set) Register(r worker.ActivityRegistry) {
-	for _, kind := range s.catalog {
+	for _, kind := range s.catalog.Actions {
 		run := s.byKind[kind.Kind]
 		r.RegisterActivityWithOptions(func(ctx context.Context, in workflows.StepInput) (workflows.ActionResult, error) {
 			return s.act(ctx, kind.Kind, run, in)
 		}, activity.RegisterOptions{Name: kind.Kind})
 	}
 	r.RegisterActivityWithOptions(s.beginDelay, activity.RegisterOptions{Name: workflows.BeginDelayActivity})
+	r.RegisterActivityWithOptions(s.beginWait, activity.RegisterOptions{Name: workflows.BeginWaitActivity})
+	r.RegisterActivityWithOptions(s.endWait, activity.RegisterOptions{Name: workflows.EndWaitActivity})
+	r.RegisterActivityWithOptions(s.attend, activity.RegisterOptions{Name: workflows.AttendActivity})
+	r.RegisterActivityWithOptions(s.noteFailure, activity.RegisterOptions{Name: workflows.NoteFailureActivity})
 	r.RegisterActivityWithOptions(s.takeBranch, activity.RegisterOptions{Name: workflows.TakeBranchActivity})
 	r.RegisterActivityWithOptions(s.finishEnrollment, activity.RegisterOptions{Name: workflows.FinishEnrollmentActivity})
 	r.RegisterActivityWithOptions(s.openRuns, activity.RegisterOptions{Name: workflows.OpenRunsActivity})
@@ -141,6 +150,13 @@ type Call[P Params] struct {
 type Output struct {
 	What   string         // in words, for the timeline; without secrets
 	Values map[string]any // what later steps can use as steps.<id>.<name>
+
+	skipped bool // it came too late, and did nothing
+}
+
+// done is the output as it is recorded.
+func (o Output) done() postgres.Done {
+	return postgres.Done{What: cut(o.What), Output: o.Values, Skipped: o.skipped}
 }
 
 // outside is an action whose effect is outside: at least once, always with the same key.
@@ -176,11 +192,11 @@ func add[P Params](s *Set, a outside[P]) {
 func addInside[P Params](s *Set, a inside[P]) {
 	kind := enter[P](s)
 	s.byKind[kind] = func(ctx context.Context, ref postgres.VisitRef, last bool) (completed bool, err error) {
-		err = s.DB.VisitInside(ctx, ref, kind, last, func(tx *postgres.Inside) (string, map[string]any, error) {
+		err = s.DB.VisitInside(ctx, ref, kind, last, func(tx *postgres.Inside) (postgres.Done, error) {
 			out, err := perform(ctx, s, tx, tx.Gate, ref, func(ctx context.Context, c Call[P]) (Output, error) {
 				return a.DoInside(ctx, tx, c)
 			})
-			return out.What, out.Values, err
+			return out.done(), err
 		})
 		if err != nil && !notAdmitted(err) {
 			err = s.fail(ctx, ref, postgres.Failure{Kind: kind, RolledBack: true}, err)
@@ -197,7 +213,7 @@ func enter[P Params](s *Set) (kind string) {
 		panic(fmt.Sprintf("activities: action %s stands twice", kind))
 	}
 	title, description := zero.About()
-	s.catalog = append(s.catalog, automation.ActionKind{
+	s.catalog.Actions = append(s.catalog.Actions, automation.ActionKind{
 		Kind: kind, Title: title, Description: description, FirstTry: zero.FirstTry(),
 		Schema: schemaOf(reflect.TypeFor[P]()),
 		Check: func(with map[string]any, properties automation.Properties) automation.Problems {
@@ -232,6 +248,10 @@ func perform[P Params](ctx context.Context, s *Set, in versions, g *postgres.Gat
 	if !ok {
 		return Output{}, fmt.Errorf("step %s: %w", ref.Step, automation.ErrNotFound)
 	}
+	out, err := late(step.DueWithin, g.Late)
+	if err != nil || out.skipped {
+		return out, err
+	}
 	call := Call[P]{Key: automation.EffectKey(ref.EnrollmentID, ref.Step, ref.Visit), User: g.User, Enrollment: g.Enrollment}
 	with, err := s.templates.render(step.With, escapingOf(call.Params), scopeOf(g, version))
 	if err != nil {
@@ -243,5 +263,25 @@ func perform[P Params](ctx context.Context, s *Set, in versions, g *postgres.Gat
 	if err := automation.Invalid("the rendered step", c.Problems); err != nil {
 		return Output{}, err
 	}
-	return do(ctx, call)
+	done, err := do(ctx, call)
+	if out.What != "" {
+		done.What += " · " + out.What
+	}
+	return done, err
+}
+
+// late says what becomes of an action that begins so long after it was to.
+func late(due *automation.DueWithin, by time.Duration) (Output, error) {
+	if due == nil || by <= time.Duration(due.Within) {
+		return Output{}, nil
+	}
+	what := fmt.Sprintf("%s late, due within %s", by.Truncate(time.Second), due.Within)
+	switch due.Else {
+	case automation.LateDo:
+		return Output{What: what}, nil
+	case automation.LateFail:
+		return Output{}, fmt.Errorf("%s: %w", what, automation.ErrInvalid)
+	default:
+		return Output{What: what, Values: map[string]any{filter.Outcome: automation.OutcomeSkipped}, skipped: true}, nil
+	}
 }

@@ -20,7 +20,7 @@ import (
 func TestCatalogIsSortedAndDescribesEveryAction(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{"add_sheet_row", "notify", "send_email", "send_slack", "send_webhook", "set_property"}, catalog().Kinds())
-	for _, kind := range catalog() {
+	for _, kind := range catalog().Actions {
 		require.NotEmpty(t, kind.Title, kind.Kind)
 		require.Regexp(t, `^[A-Z].*\.$`, kind.Description, kind.Kind)
 		require.NotNil(t, kind.Check, kind.Kind)

@@ -39,7 +39,7 @@ func TestNothingIsDoneForAnEnrollmentThatHasEnded(t *testing.T) {
 	b.user("ada", nil)
 	for kind, with := range everyAction(b) {
 		enrollment := b.step(kind, "ada", kind, with)
-		_, _, err := b.db.Unenroll(t.Context(), enrollment, "on request")
+		_, _, err := b.db.Unenroll(t.Context(), enrollment, "on request", "")
 		require.NoError(t, err)
 
 		result, err := b.try(kind, workflows.StepInput{EnrollmentID: enrollment, Step: "it"})
@@ -75,7 +75,7 @@ func TestNothingIsDoneWhileTheWorkflowIsPaused(t *testing.T) {
 	}
 	b.nothingDone()
 	for kind := range everyAction(b) {
-		_, err := b.db.Resume(t.Context(), kind)
+		_, err := b.db.Resume(t.Context(), kind, 0)
 		require.NoError(t, err)
 		list, err := b.db.Commands(t.Context(), 100)
 		require.NoError(t, err)
@@ -205,7 +205,7 @@ func TestAnEnrollmentStaysOnItsVersion(t *testing.T) {
 	b.do("set_property", old)
 	require.Equal(t, "version 1, old", b.value("ada", "job_title"))
 
-	_, _, err := b.db.Unenroll(t.Context(), old, "")
+	_, _, err := b.db.Unenroll(t.Context(), old, "", "")
 	require.NoError(t, err)
 	b.do("set_property", b.enroll("w", "ada"))
 	require.Equal(t, "version 2, new", b.value("ada", "job_title"))
@@ -246,7 +246,7 @@ func TestADelayIsRecordedOnceAndShownInItsZone(t *testing.T) {
 			require.Equal(t, workflows.DelayResult{Outcome: workflows.Done, Until: until, Shown: shown}, wait)
 		}
 		require.Equal(t, automation.StepWaiting, b.visit(in.EnrollmentID, "settle").Status)
-		_, _, err := b.db.Unenroll(t.Context(), in.EnrollmentID, "")
+		_, _, err := b.db.Unenroll(t.Context(), in.EnrollmentID, "", "")
 		require.NoError(t, err)
 		encoded, err := b.activity.ExecuteActivity(workflows.BeginDelayActivity, workflows.DelayInput{StepInput: in, Until: until})
 		require.NoError(t, err)
@@ -274,12 +274,12 @@ func TestABranchIsDecidedOnceBehindTheGate(t *testing.T) {
 	_, err := b.db.Pause(t.Context(), "w")
 	require.NoError(t, err)
 	require.Equal(t, workflows.BranchResult{Outcome: workflows.Kept}, take())
-	_, err = b.db.Resume(t.Context(), "w")
+	_, err = b.db.Resume(t.Context(), "w", 0)
 	require.NoError(t, err)
 	require.Equal(t, workflows.BranchResult{Outcome: workflows.Done, Arm: 0}, take())
 	b.user("ada", properties{"job_title": nil})
 	require.Equal(t, workflows.BranchResult{Outcome: workflows.Done, Arm: 0}, take(), "as recorded")
-	_, _, err = b.db.Unenroll(t.Context(), enrollment, "")
+	_, _, err = b.db.Unenroll(t.Context(), enrollment, "", "")
 	require.NoError(t, err)
 	require.Equal(t, workflows.BranchResult{Outcome: workflows.Ended}, take())
 }

@@ -149,7 +149,7 @@ func (b *bench) publish(name, steps string, members ...string) {
 	require.NoError(b, err)
 	_, _, err = b.db.SaveDraft(b.Context(), d, "")
 	require.NoError(b, err)
-	_, err = b.db.Publish(b.Context(), name, postgres.Existing{})
+	_, err = b.db.Publish(b.Context(), name, postgres.Existing{}, postgres.Migration{})
 	require.NoError(b, err)
 }
 

@@ -158,7 +158,7 @@ func TestWhatCannotRunByHandFailsForGood(t *testing.T) {
 	due := time.Now().Add(-30 * time.Minute)
 	b.fires("w", due)
 	b.fires("archived", due)
-	_, err := b.db.Archive(t.Context(), "archived")
+	_, err := b.db.Archive(t.Context(), "archived", false)
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		definition string

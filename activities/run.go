@@ -20,7 +20,10 @@ const maxText = 4 << 10
 
 // act runs an action and says to the workflow what came of it.
 func (s *Set) act(ctx context.Context, kind string, run runner, in workflows.StepInput) (workflows.ActionResult, error) {
-	completed, err := run(ctx, postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit}, in.Last)
+	completed, err := run(ctx, refOf(in), in.Last)
+	if shut, ok := errors.AsType[*postgres.ShutError](err); ok {
+		return workflows.ActionResult{Outcome: workflows.Shut, Until: shut.Until, Shown: shut.Shown}, nil
+	}
 	outcome, err := judged(err)
 	if err != nil {
 		s.Metrics.failed(kind)
@@ -30,6 +33,11 @@ func (s *Set) act(ctx context.Context, kind string, run runner, in workflows.Ste
 		s.Metrics.done(kind)
 	}
 	return workflows.ActionResult{Outcome: outcome, Completed: completed}, nil
+}
+
+// refOf names the visit that an activity is to carry out.
+func refOf(in workflows.StepInput) postgres.VisitRef {
+	return postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit, At: in.At, Hours: in.Hours, Timed: in.Timed}
 }
 
 // judged takes the answers of the gate out of an error.
@@ -47,8 +55,9 @@ func judged(err error) (workflows.Outcome, error) {
 }
 
 func notAdmitted(err error) bool {
+	_, shut := errors.AsType[*postgres.ShutError](err)
 	outcome, _ := judged(err)
-	return outcome != ""
+	return shut || outcome != ""
 }
 
 // lasting is a context to write a record in: it outlives the attempt's own time, because the effect
@@ -63,7 +72,8 @@ func (s *Set) finish(ctx context.Context, g *postgres.Gate, ref postgres.VisitRe
 	defer cancel()
 	version, err := s.DB.Published(ctx, g.Enrollment.Workflow, g.Enrollment.Version)
 	if err == nil {
-		done := postgres.Done{What: cut(out.What), Output: out.Values, Needed: version.UsesOutputs, Last: last}
+		done := out.done()
+		done.Needed, done.Last = version.UsesOutputs, last
 		completed, err = s.DB.FinishVisit(ctx, ref, done)
 	}
 	if err != nil {
@@ -117,20 +127,40 @@ func cut(text string) string {
 }
 
 func (s *Set) beginDelay(ctx context.Context, in workflows.DelayInput) (workflows.DelayResult, error) {
-	ref := postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit}
+	ref := refOf(in.StepInput)
 	wait, err := s.DB.BeginDelay(ctx, ref, in.Until)
 	outcome, err := judged(err)
-	return workflows.DelayResult{Outcome: outcome, Until: wait.Until, Shown: wait.Shown}, err
+	if err != nil && permanent(err) {
+		return workflows.DelayResult{}, failure(s.fail(ctx, ref, postgres.Failure{Kind: string(automation.DelayStep)}, err))
+	}
+	if wait.Leave != "" {
+		outcome = workflows.Leave
+	}
+	return workflows.DelayResult{Outcome: outcome, Until: wait.Until, Shown: wait.Shown, Reason: wait.Leave}, err
 }
 
-func (s *Set) takeBranch(ctx context.Context, in workflows.StepInput) (workflows.BranchResult, error) {
-	arm, gate, err := s.DB.TakeBranch(ctx, postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit})
-	s.Metrics.late(gate)
+func (s *Set) beginWait(ctx context.Context, in workflows.WaitInput) (workflows.WaitResult, error) {
+	return awaiting(s.DB.BeginWait(ctx, refOf(in.StepInput), (*time.Duration)(in.AtMost)))
+}
+
+func (s *Set) endWait(ctx context.Context, in workflows.WaitInput) (workflows.WaitResult, error) {
+	return awaiting(s.DB.EndWait(ctx, refOf(in.StepInput), in.TimedUp))
+}
+
+func awaiting(a postgres.Awaiting, err error) (workflows.WaitResult, error) {
 	outcome, err := judged(err)
-	if err != nil && permanent(err) {
-		err = failure(err)
-	}
-	return workflows.BranchResult{Outcome: outcome, Arm: arm}, err
+	return workflows.WaitResult{Outcome: outcome, Over: a.Over, Came: a.Came, Until: a.Until, Shown: a.Shown}, err
+}
+
+func (s *Set) attend(ctx context.Context, in workflows.AttendInput) (workflows.Wanted, error) {
+	ref := postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit, At: in.At}
+	w, err := s.DB.NextWanted(ctx, ref, in.Followed, automation.Place{Step: in.Step, Inside: in.Inside, After: in.After})
+	outcome, err := judged(err)
+	return workflows.Wanted{Outcome: outcome, ID: w.ID, Kind: w.Kind, Landing: w.Landing, Program: w.Program}, err
+}
+
+func (s *Set) noteFailure(ctx context.Context, in workflows.FailureInput) error {
+	return s.DB.NoteFailure(ctx, refOf(in.StepInput), cut(in.Error))
 }
 
 func (s *Set) finishEnrollment(ctx context.Context, in workflows.FinishInput) (workflows.EnrollmentResult, error) {

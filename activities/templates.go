@@ -147,7 +147,7 @@ func scopeOf(g *postgres.Gate, version *postgres.Published) map[string]any {
 		"workflow": map[string]any{
 			"name": version.Name, "title": version.Document.DisplayTitle(), "version": version.Number,
 		},
-		"now": time.Now().In(zoneOf(g, version)),
+		"now": g.Now.In(zoneOf(g, version)),
 	}
 }
 

@@ -36,6 +36,8 @@ type Deps struct {
 	Log       *slog.Logger
 	Version   string
 
+	FastForward bool // enrollments may be asked for whose waits Temporal skips
+
 	HealthOnly bool // serves health and metrics, and no operation
 }
 
@@ -118,7 +120,7 @@ func (s *server) routes() {
 	operation(s, workflows, "POST", "/v1/workflows/{name}/publish", "publish-workflow", "Make the draft the version that enrolls", s.publishWorkflow)
 	operation(s, workflows, "POST", "/v1/workflows/{name}/pause", "pause-workflow", "Keep actions from starting; nothing is dropped", s.pauseWorkflow)
 	operation(s, workflows, "POST", "/v1/workflows/{name}/resume", "resume-workflow", "End a pause", s.resumeWorkflow)
-	operation(s, workflows, "POST", "/v1/workflows/{name}/archive", "archive-workflow", "Enroll nobody any more; what runs finishes", s.archiveWorkflow)
+	operation(s, workflows, "POST", "/v1/workflows/{name}/archive", "archive-workflow", "Enroll nobody any more; what runs finishes or is taken out", s.archiveWorkflow)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/versions", "list-versions", "List the versions of a workflow, newest first", s.listVersions)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/versions/{n}", "get-version", "Read one version", s.getVersion)
 	operation(s, workflows, "POST", "/v1/workflows/{name}/preview", "preview-workflow", "Count whom a workflow or a filter concerns now", s.previewWorkflow, definitionSize)
@@ -139,6 +141,11 @@ func (s *server) routes() {
 	operation(s, enrollments, "GET", "/v1/enrollments", "list-enrollments", "List enrollments, newest first", s.listEnrollments)
 	operation(s, enrollments, "GET", "/v1/enrollments/{id}", "get-enrollment", "Read an enrollment with its timeline", s.getEnrollment)
 	operation(s, enrollments, "POST", "/v1/enrollments/{id}/unenroll", "unenroll", "Take a user out; no action starts afterwards", s.unenroll)
+	operation(s, enrollments, "POST", "/v1/enrollments/{id}/skip", "skip", "End the wait that it is in, or pass the step that failed", s.intervene(postgres.SkipStep))
+	operation(s, enrollments, "POST", "/v1/enrollments/{id}/retry", "retry", "Try the step that failed once more", s.intervene(postgres.RetryStep))
+	operation(s, enrollments, "POST", "/v1/enrollments/{id}/jump", "jump", "Go on at another step", s.jump)
+	operation(s, enrollments, "POST", "/v1/workflows/{name}/failed/retry", "retry-failed", "Try the steps once more at which enrollments failed", s.revive(postgres.RetryStep))
+	operation(s, enrollments, "POST", "/v1/workflows/{name}/failed/skip", "skip-failed", "Pass the steps at which enrollments failed", s.revive(postgres.SkipStep))
 	operation(s, enrollments, "GET", "/v1/notifications", "list-notifications", "List notifications, newest first", s.listNotifications)
 
 	operation(s, catalogue, "GET", "/v1/actions", "list-actions", "List the kinds of actions, with their schemas", s.listActions)

@@ -8,7 +8,7 @@ import (
 )
 
 func (s *server) listActions(context.Context, *struct{}) (*List[automation.ActionKind], error) {
-	return page([]automation.ActionKind(s.Catalog), ""), nil
+	return page(s.Catalog.Actions, ""), nil
 }
 
 // TriggersOut is the catalogue of triggers.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -12,7 +13,8 @@ import (
 type enrollIn struct {
 	WorkflowPath
 	Body struct {
-		UserID string `json:"user_id" doc:"Whom to enroll."`
+		UserID      string `json:"user_id" doc:"Whom to enroll."`
+		FastForward bool   `json:"fast_forward,omitempty" doc:"Let Temporal skip the time that it waits. Only where a developer tries it: the server must allow it."`
 	}
 }
 
@@ -24,6 +26,8 @@ type EnrollmentOut struct {
 		TemporalURL string             `json:"temporal_url,omitempty" doc:"The enrollment in Temporal's Web UI."`
 		Timeline    []automation.Visit `json:"timeline,omitempty" doc:"The steps it entered, in order."`
 		InFlight    []string           `json:"in_flight,omitempty" doc:"Steps that ran when it was taken out; they may still finish."`
+
+		Interventions []postgres.Intervention `json:"interventions,omitempty" doc:"What operators and publications wanted of it besides its steps, and who."`
 	}
 }
 
@@ -37,7 +41,14 @@ func (s *server) enrollment(status int, e *automation.Enrollment) *EnrollmentOut
 }
 
 func (s *server) enrollUser(ctx context.Context, in *enrollIn) (*EnrollmentOut, error) {
-	e, order, err := s.DB.Enroll(ctx, in.Name, in.Body.UserID)
+	enroll := s.DB.Enroll
+	if in.Body.FastForward {
+		if !s.FastForward {
+			return nil, newProblem(http.StatusUnprocessableEntity, "fast-forward-unavailable", "only rollcall-dev skips time")
+		}
+		enroll = s.DB.EnrollFastForward
+	}
+	e, order, err := enroll(ctx, in.Name, in.Body.UserID)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +98,10 @@ func (s *server) getEnrollment(ctx context.Context, in *EnrollmentPath) (*Enroll
 		return nil, err
 	}
 	out := s.enrollment(http.StatusOK, e)
-	out.Body.Timeline, err = s.DB.Timeline(ctx, in.ID)
+	if out.Body.Timeline, err = s.DB.Timeline(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	out.Body.Interventions, err = s.DB.Interventions(ctx, in.ID)
 	return out, err
 }
 
@@ -95,15 +109,16 @@ type unenrollIn struct {
 	EnrollmentPath
 	Body *struct {
 		Reason string `json:"reason,omitempty" maxLength:"200" doc:"Why; it stands in the enrollment."`
+		By     string `json:"by,omitempty" maxLength:"200" doc:"Who wants it."`
 	}
 }
 
 func (s *server) unenroll(ctx context.Context, in *unenrollIn) (*EnrollmentOut, error) {
-	reason := "on request"
-	if in.Body != nil && in.Body.Reason != "" {
-		reason = in.Body.Reason
+	reason, by := "on request", ""
+	if in.Body != nil {
+		reason, by = cmp.Or(in.Body.Reason, reason), in.Body.By
 	}
-	e, running, err := s.DB.Unenroll(ctx, in.ID, reason)
+	e, running, err := s.DB.Unenroll(ctx, in.ID, reason, by)
 	if err != nil {
 		return nil, err
 	}

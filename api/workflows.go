@@ -187,10 +187,13 @@ func (s *server) validateWorkflow(ctx context.Context, in *DefinitionIn) (*Valid
 
 type publishIn struct {
 	WorkflowPath
-	Body *struct {
-		Existing string `json:"existing,omitempty" enum:"skip,enroll" doc:"Whether users for whom a filter trigger holds already are enrolled, by a run; skip if left out."`
-		InFlight string `json:"in_flight,omitempty" enum:"finish" doc:"Running enrollments finish on their version."`
-		Rate     int    `json:"rate,omitempty" minimum:"1" maximum:"5000" doc:"How many existing users a second are enrolled; 100 if left out."`
+	DryRun bool `query:"dry_run" doc:"Only tell what becomes of the enrollments that run."`
+	Body   *struct {
+		Existing string            `json:"existing,omitempty" enum:"skip,enroll" doc:"Whether users for whom a filter trigger holds already are enrolled, by a run; skip if left out."`
+		InFlight string            `json:"in_flight,omitempty" enum:"finish,migrate" doc:"Whether running enrollments finish on their version, or go on in this one; finish if left out."`
+		Mapping  map[string]string `json:"mapping,omitempty" doc:"Where those who migrate go on that stand at steps that are gone: old step → new step. Else at the first step behind it that there is."`
+		By       string            `json:"by,omitempty" maxLength:"200" doc:"Who wants the migration."`
+		Rate     int               `json:"rate,omitempty" minimum:"1" maximum:"5000" doc:"How many existing users a second are enrolled; 100 if left out."`
 	}
 }
 
@@ -198,10 +201,16 @@ type publishOut struct{ Body *postgres.Publication }
 
 func (s *server) publishWorkflow(ctx context.Context, in *publishIn) (*publishOut, error) {
 	var existing postgres.Existing
-	if in.Body != nil {
-		existing = postgres.Existing{Enroll: in.Body.Existing == "enroll", Rate: in.Body.Rate}
+	var inFlight postgres.Migration
+	if b := in.Body; b != nil {
+		existing = postgres.Existing{Enroll: b.Existing == "enroll", Rate: b.Rate}
+		inFlight = postgres.Migration{Migrate: b.InFlight == "migrate", Mapping: b.Mapping, Actor: b.By}
 	}
-	p, err := s.DB.Publish(ctx, in.Name, existing)
+	if in.DryRun {
+		p, err := s.DB.Foresee(ctx, in.Name, inFlight)
+		return &publishOut{p}, err
+	}
+	p, err := s.DB.Publish(ctx, in.Name, existing, inFlight)
 	s.Starter.Wake()
 	s.Scheduler.Wake()
 	return &publishOut{p}, err
@@ -213,15 +222,33 @@ func (s *server) pauseWorkflow(ctx context.Context, in *WorkflowPath) (*Workflow
 	return s.workflow(ctx, http.StatusOK, d, err)
 }
 
-func (s *server) resumeWorkflow(ctx context.Context, in *WorkflowPath) (*WorkflowOut, error) {
-	d, err := s.DB.Resume(ctx, in.Name)
+type resumeIn struct {
+	WorkflowPath
+	Body *struct {
+		Rate int `json:"rate,omitempty" minimum:"1" maximum:"5000" doc:"How many of the enrollments that were held go on each second; 100 if left out."`
+	}
+}
+
+func (s *server) resumeWorkflow(ctx context.Context, in *resumeIn) (*WorkflowOut, error) {
+	rate := 0
+	if in.Body != nil {
+		rate = in.Body.Rate
+	}
+	d, err := s.DB.Resume(ctx, in.Name, rate)
 	s.Starter.Wake()
 	s.Scheduler.Wake()
 	return s.workflow(ctx, http.StatusOK, d, err)
 }
 
-func (s *server) archiveWorkflow(ctx context.Context, in *WorkflowPath) (*WorkflowOut, error) {
-	d, err := s.DB.Archive(ctx, in.Name)
+type archiveIn struct {
+	WorkflowPath
+	Body *struct {
+		Enrollments string `json:"enrollments,omitempty" enum:"finish,unenroll" doc:"Whether those who are in the workflow finish or are taken out; finish if left out."`
+	}
+}
+
+func (s *server) archiveWorkflow(ctx context.Context, in *archiveIn) (*WorkflowOut, error) {
+	d, err := s.DB.Archive(ctx, in.Name, in.Body != nil && in.Body.Enrollments == "unenroll")
 	s.Starter.Wake()
 	s.Scheduler.Wake()
 	return s.workflow(ctx, http.StatusOK, d, err)

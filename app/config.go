@@ -32,6 +32,8 @@ type Config struct {
 	Temporal    client.Options // where Temporal is
 	TemporalUI  string         // address of Temporal's Web UI, for links
 	TimeZone    string         // the organisation's: where workflows read local times that do not say it; "": UTC
+	Holidays    string         // the organisation's country, whose holidays are no business days; "": none
+	FastForward bool           // enrollments may be asked for whose waits Temporal skips, where its server allows it
 	Log         *slog.Logger
 
 	Mail   email.Config  // without Addr: no mail

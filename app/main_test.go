@@ -59,18 +59,18 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func stack(t *testing.T) *devstack.Stack {
-	t.Helper()
+func stack(tb testing.TB) *devstack.Stack {
+	tb.Helper()
 	shared.Do(func() {
 		shared.Stack, shared.err = devstack.Start(context.Background(), devstack.Config{TemporalAddr: "127.0.0.1:0", Fast: true})
 	})
-	require.NoError(t, shared.err)
+	require.NoError(tb, shared.err)
 	return shared.Stack
 }
 
 // service is a whole Rollcall with a world around it, and a small language to speak of both.
 type service struct {
-	t         *testing.T
+	t         testing.TB
 	ctx       context.Context
 	world     *world.World
 	url       string
@@ -82,22 +82,22 @@ type service struct {
 }
 
 // start runs Rollcall on a database and a Temporal namespace of its own.
-func start(t *testing.T) *service {
-	t.Helper()
-	st := stack(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	s := &service{t: t, ctx: ctx, namespace: strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))}
+func start(tb testing.TB) *service {
+	tb.Helper()
+	st := stack(tb)
+	ctx, cancel := context.WithTimeout(tb.Context(), 2*time.Minute)
+	tb.Cleanup(cancel)
+	s := &service{t: tb, ctx: ctx, namespace: strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(tb.Name()))}
 	if len(s.namespace) > 60 {
 		s.namespace = s.namespace[:60]
 	}
 	var err error
 	s.world, err = world.Start(world.Config{Secrets: []string{secret}})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.world.Stop()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, s.world.Stop()) })
 	s.makeNamespace(st)
 	database := s.makeDatabase(st)
-	s.config = configure(t, s.world, database, client.Options{HostPort: st.TemporalAddr, Namespace: s.namespace})
+	s.config = configure(tb, s.world, database, client.Options{HostPort: st.TemporalAddr, Namespace: s.namespace})
 	s.run()
 	return s
 }
@@ -106,6 +106,7 @@ func configure(tb testing.TB, w *world.World, database string, temporal client.O
 	tb.Helper()
 	log := slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return app.Config{
+		FastForward: true,
 		DatabaseURL: database, Listen: "127.0.0.1:0", API: true, Worker: true, MaxConns: 16, Log: log, Temporal: temporal,
 		Mail:           email.Config{Addr: w.SMTPAddr(), From: "rollcall@example.com", TLS: email.None},
 		Slack:          slack.Config{Token: "xoxb-test", APIURL: w.SlackURL()},

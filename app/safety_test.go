@@ -261,7 +261,7 @@ func TestUnenrolledBeforeItStartedNeverActs(t *testing.T) {
 	s.put("u_1", properties{})
 	e, order, err := s.db.Enroll(s.ctx, "never", "u_1")
 	require.NoError(t, err)
-	_, _, err = s.db.Unenroll(s.ctx, e.ID, "changed our mind")
+	_, _, err = s.db.Unenroll(s.ctx, e.ID, "changed our mind", "")
 	require.NoError(t, err)
 
 	// A starter that took the order before the unenrollment hands it over all the same.

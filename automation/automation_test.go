@@ -13,7 +13,7 @@ import (
 
 // catalog is an invented catalogue of two kinds: beep wants to know whom, log takes anything.
 func catalog() automation.Catalog {
-	return automation.Catalog{
+	return automation.Catalog{Actions: []automation.ActionKind{
 		{Kind: "beep", Title: "Beep", FirstTry: 2 * time.Second, Check: func(with map[string]any, _ automation.Properties) automation.Problems {
 			var params struct {
 				To    string `json:"to"`
@@ -29,7 +29,7 @@ func catalog() automation.Catalog {
 			return problems
 		}},
 		{Kind: "log", Title: "Log", Check: func(map[string]any, automation.Properties) automation.Problems { return nil }},
-	}
+	}}
 }
 
 func properties() automation.Properties {

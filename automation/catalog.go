@@ -22,22 +22,27 @@ type ActionKind struct {
 	Check func(with map[string]any, properties Properties) Problems `json:"-"`
 }
 
-// Catalog is the list of action kinds, sorted by kind.
-type Catalog []ActionKind
+// Catalog is what there is for documents to name.
+type Catalog struct {
+	Actions []ActionKind // sorted by kind
+
+	// CheckTemplate validates a Liquid template outside of an action; nil takes any.
+	CheckTemplate func(source string, properties Properties) Problems
+}
 
 // Find returns the action kind of that name.
 func (c Catalog) Find(kind string) (ActionKind, bool) {
-	i, ok := slices.BinarySearchFunc(c, kind, func(k ActionKind, name string) int { return cmp.Compare(k.Kind, name) })
+	i, ok := slices.BinarySearchFunc(c.Actions, kind, func(k ActionKind, name string) int { return cmp.Compare(k.Kind, name) })
 	if !ok {
 		return ActionKind{}, false
 	}
-	return c[i], true
+	return c.Actions[i], true
 }
 
 // Kinds lists the names of all kinds.
 func (c Catalog) Kinds() []string {
-	names := make([]string, len(c))
-	for i, k := range c {
+	names := make([]string, len(c.Actions))
+	for i, k := range c.Actions {
 		names[i] = k.Kind
 	}
 	return names

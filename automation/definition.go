@@ -44,6 +44,9 @@ type Document struct {
 	Enroll      Enroll    `json:"enroll,omitzero"`       // who may be enrolled, and how often
 	Unenroll    Unenroll  `json:"unenroll,omitzero"`     // who is taken out before the end
 	Guard       *Guard    `json:"guard,omitempty"`       // how many enrollments at once are held for approval
+	Holidays    string    `json:"holidays,omitempty"`    // a country, whose holidays are no business days; default the organisation's
+	DaysOff     DaysOff   `json:"days_off,omitempty"`    // more days that are no business days
+	Hours       *Hours    `json:"hours,omitempty"`       // when actions may start
 	Steps       []Step    `json:"steps"`                 // what happens, in order
 }
 
@@ -184,57 +187,4 @@ func (a Again) MarshalJSON() ([]byte, error) {
 // Allows says whether a user who was last enrolled at that time may be enrolled now.
 func (a Again) Allows(last, now time.Time) bool {
 	return a.Every || a.After > 0 && !now.Before(last.Add(time.Duration(a.After)))
-}
-
-// Step is one node of a workflow: exactly one of Action, Delay, Branch and Exit is set.
-type Step struct {
-	ID     string         `json:"id,omitempty"`     // unique in the workflow; given by position when left out
-	Title  string         `json:"title,omitempty"`  // what people read
-	Action string         `json:"action,omitempty"` // the kind of action
-	With   map[string]any `json:"with,omitempty"`   // what the action needs; texts are Liquid templates
-	Delay  *Duration      `json:"delay,omitempty"`  // waits this long
-	Branch []Arm          `json:"branch,omitempty"` // the first arm whose filter holds is taken
-	Exit   *Exit          `json:"exit,omitempty"`   // ends the enrollment here
-}
-
-// Arm is one way out of a branch; the last one is the else.
-type Arm struct {
-	If    *filter.Tree `json:"if,omitempty"`
-	Else  bool         `json:"else,omitempty"`
-	Steps []Step       `json:"steps,omitempty"` // then the flow goes on after the branch
-}
-
-// Exit ends an enrollment.
-type Exit struct {
-	Reason string `json:"reason,omitempty"` // stands in the enrollment when it has ended
-}
-
-// StepKind is what kind of step a node is.
-type StepKind string
-
-// The closed set of step kinds.
-const (
-	ActionStep StepKind = "action"
-	DelayStep  StepKind = "delay"
-	BranchStep StepKind = "branch"
-	ExitStep   StepKind = "exit"
-)
-
-// Kind names the kind of step; "" when the step is of none or of several kinds.
-func (s Step) Kind() StepKind {
-	var kind StepKind
-	kinds := 0
-	for _, k := range []struct {
-		kind StepKind
-		set  bool
-	}{{ActionStep, s.Action != ""}, {DelayStep, s.Delay != nil}, {BranchStep, s.Branch != nil}, {ExitStep, s.Exit != nil}} {
-		if k.set {
-			kind = k.kind
-			kinds++
-		}
-	}
-	if kinds != 1 {
-		return ""
-	}
-	return kind
 }

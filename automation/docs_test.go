@@ -29,7 +29,7 @@ func TestTheWorkflowsOfTheManualAreGood(t *testing.T) {
 	}
 	var kinds automation.Catalog
 	for _, kind := range []string{"add_sheet_row", "notify", "send_email", "send_slack", "send_webhook", "set_property"} {
-		kinds = append(kinds, automation.ActionKind{Kind: kind, Check: func(map[string]any, automation.Properties) automation.Problems { return nil }})
+		kinds.Actions = append(kinds.Actions, automation.ActionKind{Kind: kind, Check: func(map[string]any, automation.Properties) automation.Problems { return nil }})
 	}
 	for _, block := range blocks {
 		t.Run(strings.Fields(block[1])[1], func(t *testing.T) {

@@ -59,9 +59,10 @@ type StepStatus string
 const (
 	StepRunning StepStatus = "running"
 	StepWaiting StepStatus = "waiting"
-	StepHeld    StepStatus = "held" // kept back while the workflow is paused
+	StepHeld    StepStatus = "held" // kept back while the workflow is paused, or outside of its hours
 	StepDone    StepStatus = "done"
 	StepFailed  StepStatus = "failed"
+	StepSkipped StepStatus = "skipped" // by an operator, or because it came too late
 	StepStopped StepStatus = "stopped" // the enrollment ended while the step ran or waited
 )
 
@@ -69,7 +70,7 @@ const (
 type Visit struct {
 	Step       string         `json:"step"`
 	Visit      int            `json:"visit"` // counts how often the enrollment entered the step, from 1
-	Kind       string         `json:"kind"`  // the action's kind, "delay" or "branch"
+	Kind       string         `json:"kind"`  // the action's kind, or the kind of step
 	Status     StepStatus     `json:"status"`
 	What       string         `json:"what,omitempty"` // what was done, in words
 	Attempts   int            `json:"attempts"`       // how often it was tried

@@ -124,7 +124,7 @@ func TestOutlineOfALongWorkflowIsCutShort(t *testing.T) {
 	t.Parallel()
 	d, err := automation.ParseDocument([]byte(document(`{"manual": true}`, repeated(62, `{"action": "log"}`))))
 	require.NoError(t, err)
-	p := d.Compile(1, nil)
+	p := d.Compile(1, automation.Catalog{})
 	outline := p.Outline()
 	require.Equal(t, 61, strings.Count(outline, "\n"))
 	require.Contains(t, outline, "- **log_60** log\n- … and 2 more\n")

@@ -47,13 +47,13 @@ func (d *Document) nameSteps() {
 	})
 }
 
-// walkSteps visits every step in document order, before the steps in its arms.
+// walkSteps visits every step in document order, before the steps inside it.
 func walkSteps(steps []Step, pointer string, visit func(s *Step, pointer string)) {
 	for i := range steps {
 		at := strictjson.Index(pointer, i)
 		visit(&steps[i], at)
-		for j := range steps[i].Branch {
-			walkSteps(steps[i].Branch[j].Steps, strictjson.Index(at+"/branch", j)+"/steps", visit)
+		for _, in := range steps[i].inner() {
+			walkSteps(in.steps, at+in.pointer, visit)
 		}
 	}
 }

@@ -14,6 +14,9 @@ import (
 const (
 	MaxSteps    = 500
 	MaxArms     = 50
+	MaxCases    = 250
+	MaxParts    = 20
+	MaxTimes    = 10_000 // that a goto may be bounded to
 	MaxTriggers = 50
 	MaxProgram  = 64 << 10 // bytes of the program that travels in the input of each enrollment
 	maxProblems = 100
@@ -31,17 +34,34 @@ func (d *Document) Validate(catalog Catalog, properties Properties) Problems {
 	v.head(d)
 	v.triggers(d.Triggers)
 	v.population(d)
+	v.calendar(d)
 	if len(d.Steps) == 0 {
 		v.Add("/steps", "empty-graph", "a workflow has at least one step")
 	}
-	v.steps(d.Steps, "/steps")
+	walkSteps(d.Steps, "/steps", func(s *Step, at string) {
+		v.count++
+		v.stepID(s, at)
+	})
 	if v.count > MaxSteps {
 		v.Add("/steps", "too-many-steps", "a workflow has at most %d steps, this one has %d", MaxSteps, v.count)
+	} else {
+		walkSteps(d.Steps, "/steps", v.step)
 	}
-	if len(v.Problems) == 0 {
-		v.size(d)
+	if !slices.ContainsFunc(v.Problems, breaksFlow) {
+		program := d.Compile(0, catalog)
+		v.flow(d, &program)
+		v.size(&program)
 	}
 	return v.Problems[:min(len(v.Problems), maxProblems)]
+}
+
+// breaksFlow reports whether a problem leaves it open which step leads where.
+func breaksFlow(p Problem) bool {
+	switch p.Code {
+	case "duplicate-step-id", "unknown-step-type", "unknown-step", "too-many-steps":
+		return true
+	}
+	return false
 }
 
 type validator struct {
@@ -54,8 +74,8 @@ type validator struct {
 }
 
 // size keeps the payloads of Temporal small.
-func (v *validator) size(d *Document) {
-	program, err := json.Marshal(d.Compile(0, v.catalog))
+func (v *validator) size(p *Program) {
+	program, err := json.Marshal(p)
 	if err != nil || len(program) > MaxProgram {
 		v.Add("/steps", "workflow-too-large", "the steps with their ids and titles come to more than %d KiB; shorten them or use fewer steps", MaxProgram>>10)
 	}
@@ -170,98 +190,10 @@ func (v *validator) eventName(name, at string) {
 }
 
 func (v *validator) filter(t *filter.Tree, at string, event bool) {
-	_, problems := filter.Compile(t, v.properties.Scope(event, v.zone))
+	v.filterIn(t, at, v.properties.Scope(event, v.zone))
+}
+
+func (v *validator) filterIn(t *filter.Tree, at string, scope filter.Scope) {
+	_, problems := filter.Compile(t, scope)
 	v.Join(at, problems)
-}
-
-// steps validates one list of steps and says whether the flow can go on after it.
-func (v *validator) steps(steps []Step, pointer string) (continues bool) {
-	continues = true
-	for i := range steps {
-		at := strictjson.Index(pointer, i)
-		if !continues {
-			v.Add(at, "unreachable-step", "no enrollment can reach this step: the one before it always ends")
-			continues = true
-		}
-		v.count++
-		if v.count <= MaxSteps {
-			continues = v.step(&steps[i], at)
-		}
-	}
-	return continues
-}
-
-func (v *validator) step(s *Step, at string) (continues bool) {
-	v.stepID(s, at)
-	if len(s.Title) > 200 {
-		v.Add(at+"/title", "too-long", "a title has at most 200 bytes")
-	}
-	if s.With != nil && s.Action == "" {
-		v.Add(at+"/with", "unknown-field", `only an action has "with"`)
-	}
-	switch s.Kind() {
-	case ActionStep:
-		v.action(s, at)
-	case DelayStep:
-	case BranchStep:
-		return v.branch(s.Branch, at+"/branch")
-	case ExitStep:
-		if len(s.Exit.Reason) > 200 {
-			v.Add(at+"/exit/reason", "too-long", "a reason has at most 200 bytes")
-		}
-		return false
-	default:
-		v.Add(at, "unknown-step-type", `a step has exactly one of "action", "delay", "branch" and "exit"`)
-	}
-	return true
-}
-
-func (v *validator) stepID(s *Step, at string) {
-	if !stepSlug.MatchString(s.ID) {
-		v.Add(at+"/id", "invalid-name", "a step id is 1 to 64 letters, digits, - and _")
-	}
-	if first, taken := v.ids[s.ID]; taken {
-		v.Add(at+"/id", "duplicate-step-id", "the id %q is also that of the step at %s", s.ID, first)
-		return
-	}
-	v.ids[s.ID] = at
-}
-
-func (v *validator) action(s *Step, at string) {
-	kind, known := v.catalog.Find(s.Action)
-	if !known {
-		v.Add(at+"/action", "unknown-action", "there is no action %q; known are %s", s.Action, strings.Join(v.catalog.Kinds(), ", "))
-		return
-	}
-	with := s.With
-	if with == nil {
-		with = map[string]any{}
-	}
-	v.Join(at+"/with", kind.Check(with, v.properties))
-}
-
-func (v *validator) branch(arms []Arm, pointer string) (continues bool) {
-	if len(arms) > MaxArms {
-		v.Add(pointer, "too-many-branches", "a branch has at most %d arms", MaxArms)
-		return true
-	}
-	if len(arms) == 0 || !arms[len(arms)-1].Else {
-		v.Add(pointer, "else-missing", `the last arm of a branch is { "else": true, "steps": [] }`)
-		continues = true
-	}
-	for i, arm := range arms {
-		at := strictjson.Index(pointer, i)
-		switch {
-		case (arm.If != nil) == arm.Else:
-			v.Add(at, "arm-invalid", `an arm has exactly one of "if" and "else"`)
-		case arm.Else && i < len(arms)-1:
-			v.Add(at+"/else", "else-not-last", "the else is the last arm")
-		case arm.If != nil:
-			v.filter(arm.If, at+"/if", true)
-		}
-		if v.steps(arm.Steps, at+"/steps") {
-			continues = true
-		}
-	}
-	return continues
 }

@@ -1,6 +1,7 @@
 package automation
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -39,6 +40,7 @@ type Program struct {
 	Version    int    `json:"version"`
 	Title      string `json:"title"`
 	TimeZone   string `json:"time_zone,omitempty"`
+	Hours      bool   `json:"hours,omitempty"` // actions start at certain hours only
 	Start      string `json:"start"`
 	Nodes      []Node `json:"nodes"`
 }
@@ -50,11 +52,20 @@ type Node struct {
 	Title    string        `json:"title,omitempty"`
 	Action   string        `json:"action,omitempty"`    // the action's kind, which is the activity's name
 	FirstTry time.Duration `json:"first_try,omitempty"` // see ActionKind.FirstTry
-	Delay    Duration      `json:"delay,omitempty"`
-	Arms     []string      `json:"arms,omitempty"` // where each arm of a branch leads; "" is the end
-	Next     string        `json:"next,omitempty"` // the step that follows; "" is the end
+	Delay    Duration      `json:"delay,omitempty"`     // of a delay that is no more than an amount
+	Rule     string        `json:"rule,omitempty"`      // any other delay, and what is waited for, in words
+	AtMost   *Duration     `json:"at_most,omitempty"`   // how long something is waited for; nil: for ever
+	Arms     []string      `json:"arms,omitempty"`      // where each way out of a branch leads; "" is the end
+	To       string        `json:"to,omitempty"`        // where a goto leads
+	Times    int           `json:"times,omitempty"`     // how often it does, then the flow goes on after it; 0: always
+	Rescue   *string       `json:"rescue,omitempty"`    // where the flow goes on when the step fails for good; nil: the enrollment fails
+	Next     string        `json:"next,omitempty"`      // the step that follows; "" is the end
 	Reason   string        `json:"reason,omitempty"`
+	Timed    bool          `json:"timed,omitempty"` // it says how late it may begin
 }
+
+// Waits reports whether a delay is more than nothing, or something is waited for.
+func (n *Node) Waits() bool { return n.Kind == DelayStep || n.Kind == WaitStep }
 
 // Node finds a step by its id.
 func (p *Program) Node(id string) (*Node, bool) {
@@ -68,7 +79,7 @@ func (p *Program) Node(id string) (*Node, bool) {
 
 // Compile turns a validated document into the program of one of its versions.
 func (d *Document) Compile(number int, catalog Catalog) Program {
-	p := Program{Definition: d.Name, Version: number, Title: d.DisplayTitle(), TimeZone: d.TimeZone}
+	p := Program{Definition: d.Name, Version: number, Title: d.DisplayTitle(), TimeZone: d.TimeZone, Hours: d.Hours != nil}
 	p.Start = p.link(d.Steps, "", catalog)
 	return p
 }
@@ -89,7 +100,11 @@ func (p *Program) Outline() string {
 		case ActionStep:
 			what = n.Action
 		case DelayStep:
-			what = "wait " + n.Delay.String()
+			what = "wait " + cmp.Or(n.Rule, n.Delay.String())
+		case WaitStep:
+			what = "wait for " + n.Rule
+		case GotoStep:
+			what = "go to " + n.To
 		}
 		fmt.Fprintf(&s, "- **%s** %s\n", n.ID, what)
 	}
@@ -107,22 +122,43 @@ func (p *Program) link(steps []Step, next string, catalog Catalog) string {
 		if kind, ok := catalog.Find(s.Action); ok {
 			n.FirstTry = kind.FirstTry
 		}
-		if s.Delay != nil {
-			n.Delay = *s.Delay
-		}
-		if s.Exit != nil {
-			n.Reason, n.Next = s.Exit.Reason, ""
-		}
+		n.describe(&s)
 		at := len(p.Nodes)
 		p.Nodes = append(p.Nodes, n)
-		for _, arm := range s.Branch {
-			p.Nodes[at].Arms = append(p.Nodes[at].Arms, p.link(arm.Steps, after, catalog))
+		if s.OnError != nil && s.OnError.Continue {
+			p.Nodes[at].Rescue = &after
+		}
+		for _, in := range s.inner() {
+			first := p.link(in.steps, after, catalog)
+			if in.pointer == onError {
+				p.Nodes[at].Rescue = &first
+			} else {
+				p.Nodes[at].Arms = append(p.Nodes[at].Arms, first)
+			}
 		}
 	}
 	if len(steps) == 0 {
 		return next
 	}
 	return steps[0].ID
+}
+
+// describe fills in what a node takes from its own step alone.
+func (n *Node) describe(s *Step) {
+	switch n.Timed = s.DueWithin != nil; n.Kind {
+	case DelayStep:
+		if s.Delay.Plain() {
+			n.Delay = s.Delay.For
+		} else {
+			n.Rule = s.Delay.String()
+		}
+	case WaitStep:
+		n.Rule, n.AtMost = s.WaitFor.String(), s.WaitFor.AtMost
+	case GotoStep:
+		n.To, n.Times = s.Goto, s.AtMost
+	case ExitStep:
+		n.Reason, n.Next = s.Exit.Reason, ""
+	}
 }
 
 // DisplayTitle is the title, or the name where there is none.
@@ -173,6 +209,16 @@ func (d *Document) Filters() []*filter.Tree {
 		for _, arm := range s.Branch {
 			if arm.If != nil {
 				trees = append(trees, arm.If)
+			}
+		}
+		if s.WaitFor == nil {
+			return
+		}
+		for _, a := range s.WaitFor.Awaits() {
+			for _, t := range []*filter.Tree{a.Where, a.Filter} {
+				if t != nil {
+					trees = append(trees, t)
+				}
 			}
 		}
 	})

@@ -17,10 +17,11 @@ const (
 
 // Scope is what a filter may speak of.
 type Scope struct {
-	Types   map[string]Type     // the type of every property of a user
-	Options map[string][]string // the declared values of enums; a property without an entry takes any
-	Event   bool                // whether there is an event to ask about
-	Zone    string              // where dates are read that say no zone; an IANA name or OwnZone; "" is UTC
+	Types   map[string]Type      // the type of every property of a user
+	Options map[string][]string  // the declared values of enums; a property without an entry takes any
+	Event   bool                 // whether there is an event to ask about
+	Steps   func(id string) bool // says which steps can be asked about; nil: none
+	Zone    string               // where dates are read that say no zone; an IANA name or OwnZone; "" is UTC
 
 	// CheckEvent says what is wrong with the name of an event that is counted; nil takes any.
 	CheckEvent func(name string) (problem string, ok bool)
@@ -121,14 +122,14 @@ func (c *compiler) node(t *Tree, at string, depth int, zone *time.Location) node
 
 func (c *compiler) leaf(l *Leaf, depth int) {
 	subjects := 0
-	for _, name := range []string{l.Property, l.EventProperty, l.Event, l.Workflow} {
+	for _, name := range []string{l.Property, l.EventProperty, l.Event, l.Workflow, l.Step} {
 		if name != "" {
 			subjects++
 		}
 	}
 	switch {
 	case subjects != 1:
-		c.problems.Add(l.Pointer, "condition-invalid", `a condition needs exactly one of "property", "event_property", "event" and "workflow"`)
+		c.problems.Add(l.Pointer, "condition-invalid", `a condition needs exactly one of "property", "event_property", "event", "workflow" and "step"`)
 	case c.inside && l.EventProperty == "":
 		c.problems.Add(l.Pointer, "condition-invalid", `the "where" of an event asks about its properties only: {"event_property": …}`)
 	case l.Event != "":
@@ -150,7 +151,7 @@ func (c *compiler) takes(l *Leaf, kind string, members map[string]bool) {
 }
 
 func (c *compiler) eventLeaf(l *Leaf, depth int) {
-	c.takes(l, "an event", map[string]bool{"of": l.Of != "", "ever": l.Ever, "value": l.Value != nil, "if_empty": l.IfEmpty})
+	c.takes(l, "an event", map[string]bool{"output": l.Output != "", "of": l.Of != "", "ever": l.Ever, "value": l.Value != nil, "if_empty": l.IfEmpty})
 	if c.CheckEvent != nil {
 		if problem, ok := c.CheckEvent(l.Event); !ok {
 			c.problems.Add(l.Pointer+"/event", "unknown-event", "%s", problem)
@@ -189,7 +190,7 @@ func (c *compiler) eventLeaf(l *Leaf, depth int) {
 
 func (c *compiler) workflowLeaf(l *Leaf) {
 	c.takes(l, "a workflow", map[string]bool{
-		"of": l.Of != "", "ever": l.Ever, "value": l.Value != nil, "if_empty": l.IfEmpty,
+		"output": l.Output != "", "of": l.Of != "", "ever": l.Ever, "value": l.Value != nil, "if_empty": l.IfEmpty,
 		"count": l.Count != nil, "within": l.Within != "", "where": l.Where != nil,
 	})
 	ops := []Op{Enrolled, NeverEnrolled, Active, Completed}
@@ -202,14 +203,25 @@ func (c *compiler) workflowLeaf(l *Leaf) {
 
 func (c *compiler) propertyLeaf(l *Leaf) {
 	c.takes(l, "a property", map[string]bool{"count": l.Count != nil, "within": l.Within != "", "where": l.Where != nil})
-	if l.EventProperty != "" {
+	if l.Step == "" {
+		c.takes(l, "a property", map[string]bool{"output": l.Output != ""})
+	}
+	switch {
+	case l.EventProperty != "":
 		c.takes(l, "an event's property", map[string]bool{"of": l.Of != "", "ever": l.Ever})
 		if !c.Event {
 			c.problems.Add(l.Pointer+"/event_property", "no-event", "there is no event to ask about here")
 			return
 		}
 		l.Type = untyped
-	} else if !c.userProperty(l) {
+	case l.Step != "":
+		c.takes(l, "a step", map[string]bool{"of": l.Of != "", "ever": l.Ever})
+		if c.Steps == nil || !c.Steps(l.Step) {
+			c.problems.Add(l.Pointer+"/step", "unknown-step", "there is no step %q to ask about here", l.Step)
+			return
+		}
+		l.Type = untyped
+	case !c.userProperty(l):
 		return
 	}
 	ops := l.ops()

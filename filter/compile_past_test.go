@@ -17,7 +17,7 @@ func problem(pointer, code, message string) strictjson.Problems {
 
 func TestCompileRefusesConditionsOnEvents(t *testing.T) {
 	t.Parallel()
-	const needsOne = `a condition needs exactly one of "property", "event_property", "event" and "workflow"`
+	const needsOne = `a condition needs exactly one of "property", "event_property", "event", "workflow" and "step"`
 	const countOfAtLeast, countOfAtMost = `the count of "at_least" is from 1 to 10000`, `the count of "at_most" is from 0 to 10000`
 	const ownOnly = `the "where" of an event asks about its properties only: {"event_property": …}`
 	const login = `"event": "login", "op": "at_least", "count": 1, `

@@ -12,7 +12,7 @@ import (
 
 func TestCompileTellsWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	const needsOne = `a condition needs exactly one of "property", "event_property", "event" and "workflow"`
+	const needsOne = `a condition needs exactly one of "property", "event_property", "event", "workflow" and "step"`
 	for _, tt := range []struct {
 		name, tree             string
 		pointer, code, message string

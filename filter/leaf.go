@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +26,9 @@ type Leaf struct {
 	spans []Span // of operands that neither move nor depend on the user
 }
 
+// Outcome is the output that every step has: how it went.
+const Outcome = "outcome"
+
 // answer asks the condition. What it saw is the value it compared, in the form of decoded JSON; a
 // list of values where it asked for any that ever was.
 func (l *Leaf) answer(s *Subject) (result bool, seen any) {
@@ -39,6 +43,8 @@ func (l *Leaf) answer(s *Subject) (result bool, seen any) {
 		return l.passed(s)
 	case l.EventProperty != "":
 		seen = s.Event[l.EventProperty]
+	case l.Step != "":
+		seen = s.Steps[l.Step][cmp.Or(l.Output, Outcome)]
 	case l.Ever:
 		return l.ever(s)
 	case l.Of == ChangedAt:
@@ -185,7 +191,7 @@ func (l *Leaf) compareOther(a, b any) bool {
 	}
 }
 
-// loose compares a value of an event, which has no declared type: a number with numbers as a
+// loose compares a value of an event or of a step, which has no declared type: a number with numbers as a
 // number, a list by its members, anything else as its text, without regard to case.
 func (l *Leaf) loose(seen any) bool {
 	if items, ok := seen.([]any); ok {
@@ -194,13 +200,13 @@ func (l *Leaf) loose(seen any) bool {
 	if f, ok := seen.(float64); ok && l.Numbers != nil {
 		return l.number(f, l.Numbers)
 	}
-	s, ok := looseText(seen)
+	s, ok := LooseText(seen)
 	return ok && l.text(s)
 }
 
-// looseText is the folded text of a single value. A number is written without an exponent, as
+// LooseText is the folded text of a single value. A number is written without an exponent, as
 // people write it.
-func looseText(v any) (text string, ok bool) {
+func LooseText(v any) (text string, ok bool) {
 	switch v := v.(type) {
 	case string:
 		return Fold(v), true
@@ -265,7 +271,7 @@ func (l *Leaf) members(items []any) bool {
 	for _, item := range items {
 		s, ok := item.(string)
 		if l.Type == untyped {
-			s, ok = looseText(item)
+			s, ok = LooseText(item)
 		}
 		switch {
 		case !ok && l.Type == untyped:

@@ -8,6 +8,7 @@ type Answer struct {
 	Property string `json:"property,omitempty"` // the property of the user or of the event that it asks about
 	Event    string `json:"event,omitempty"`    // the event that it counts
 	Workflow string `json:"workflow,omitempty"` // the workflow that it asks about
+	Step     string `json:"step,omitempty"`     // the step that it asks about; then Property is the output
 	Op       Op     `json:"op"`
 	Result   bool   `json:"result"`
 	Seen     any    `json:"seen"` // the value it saw, or how many events; null when there was none
@@ -55,7 +56,7 @@ func (n *node) trace(s *Subject, answers *[]Answer) bool {
 	if n.tree.Condition != nil {
 		l := &n.leaf
 		result, seen := l.answer(s)
-		*answers = append(*answers, Answer{l.Pointer, cmp.Or(l.Property, l.EventProperty), l.Event, l.Workflow, l.Op, result, seen})
+		*answers = append(*answers, Answer{l.Pointer, cmp.Or(l.Property, l.EventProperty, l.Output), l.Event, l.Workflow, l.Step, l.Op, result, seen})
 		return result
 	}
 	held := 0

@@ -212,7 +212,7 @@ func shown(v any) string {
 }
 
 func (l *Leaf) addLoose(v any) error {
-	text, ok := looseText(v)
+	text, ok := LooseText(v)
 	if !ok {
 		return errors.New("the value must be a text, a number, true or false")
 	}

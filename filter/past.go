@@ -12,6 +12,8 @@ type Subject struct {
 	Event map[string]any // the properties of the event, where there is one
 	Now   time.Time      // the instant of the question, which relative dates move with
 	Past  *Past          // what happened to the user by then, as far as the filter's Needs go; nil where it has none
+
+	Steps map[string]map[string]any // what the steps of an enrollment gave, by step; nil where there are none
 }
 
 // Past is what happened to a user.

@@ -21,12 +21,15 @@ type Tree struct {
 	TimeZone  string     // of a group: where dates in it are read; an IANA name or OwnZone; "": as around it
 }
 
-// Condition is one leaf. It asks about exactly one of Property, EventProperty, Event and Workflow.
+// Condition is one leaf. It asks about exactly one of Property, EventProperty, Event, Workflow and Step.
 type Condition struct {
 	Property      string `json:"property,omitempty"`       // a property of the user
 	EventProperty string `json:"event_property,omitempty"` // a property of the event that is asked about
 	Event         string `json:"event,omitempty"`          // how often an event of this name happened to the user
 	Workflow      string `json:"workflow,omitempty"`       // whether the user went through this workflow
+	Step          string `json:"step,omitempty"`           // what an earlier step of the enrollment gave
+
+	Output string `json:"output,omitempty"` // of a step: which of its outputs; "" is its outcome
 
 	Of   Aspect `json:"of,omitempty"`   // what of the property; "" is its value
 	Ever bool   `json:"ever,omitempty"` // whether any value the property ever had answers

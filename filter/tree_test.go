@@ -29,7 +29,7 @@ func TestDecodeTreeRefusesOtherShapes(t *testing.T) {
 		{
 			"a member of another product", `{"property": "title", "op": "equals", "value": "x", "refine_by": "7d"}`,
 			"/where/refine_by", "unknown-field",
-			`unknown field "refine_by"; known are count, event, event_property, ever, if_empty, of, op, property, time_zone, value, where, within, workflow`,
+			`unknown field "refine_by"; known are count, event, event_property, ever, if_empty, of, op, output, property, step, time_zone, value, where, within, workflow`,
 		},
 		{"an op that is a number", `{"property": "title", "op": 1}`, "/where/op", "wrong-type", "must be a text, is a number"},
 		{"a zone beside an unknown member", `{"all": [], "time_zone": "UTC", "comment": "x"}`, "/where", "mixed-group", alone},

@@ -18,9 +18,9 @@ const (
 	Datetime  Type = "datetime" // RFC 3339
 	Enum      Type = "enum"
 	MultiEnum Type = "multi_enum"
-	User      Type = "user"  // the id of another user
-	Users     Type = "users" // a list of user ids
-	untyped   Type = "event property"
+	User      Type = "user"           // the id of another user
+	Users     Type = "users"          // a list of user ids
+	untyped   Type = "event property" // or an output of a step
 )
 
 var (
@@ -70,6 +70,8 @@ func (l *Leaf) kind() string {
 		return "an anniversary"
 	case l.Of == ChangedAt:
 		return "the time of a change"
+	case l.Step != "":
+		return "an output of a step"
 	case l.Ever:
 		return "whether " + l.Type.article() + ` ever was (put a "not" around it for the opposite)`
 	default:

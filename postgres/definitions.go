@@ -80,6 +80,8 @@ type Publication struct {
 	Changed  bool   `json:"changed"`  // false when the draft is what was live already
 	Matching int    `json:"matching"` // users for whom a filter trigger holds now
 	Run      *Run   `json:"run,omitempty"`
+
+	InFlight []InFlight `json:"in_flight,omitempty"` // the enrollments that run on older versions, and what becomes of them
 }
 
 // DefaultRate is how many users a second a run enrolls where nothing else is said.
@@ -91,11 +93,18 @@ type Existing struct {
 	Rate   int  // users per second; 0: DefaultRate
 }
 
-// Publish makes the draft of a definition the version that enrolls from now on. Running
-// enrollments stay on their version. Users for whom a filter trigger holds already count as
+// Migration is what becomes of the enrollments that run when a version is published: they finish on
+// their version or, where Migrate is set, go on in the new one.
+type Migration struct {
+	Migrate bool
+	Mapping map[string]string // steps that are gone → steps of the new version
+	Actor   string            // who wants it
+}
+
+// Publish makes the draft of a definition the version that enrolls from now on. Users for whom a filter trigger holds already count as
 // members, and a run enrolls them if that is asked for.
 // Publishing a draft that is live already changes nothing; a pause stays.
-func (db *DB) Publish(ctx context.Context, name string, existing Existing) (*Publication, error) {
+func (db *DB) Publish(ctx context.Context, name string, existing Existing, inFlight Migration) (*Publication, error) {
 	var p Publication
 	err := db.publication(ctx, func(tx pgx.Tx, epoch int64) error {
 		d, err := lockDefinition(ctx, tx, name)
@@ -108,7 +117,12 @@ func (db *DB) Publish(ctx context.Context, name string, existing Existing) (*Pub
 		case err != nil && !errors.Is(err, automation.ErrNotFound):
 			return err
 		case err == nil && live.Hash == d.DraftHash && !existing.Enroll:
-			return nil
+			version, err := db.published(ctx, tx, name, d.LiveVersion)
+			if err != nil {
+				return err
+			}
+			p.InFlight, err = db.settleInFlight(ctx, tx, version, inFlight, true)
+			return err
 		}
 		document, err := automation.ParseDocument(d.Draft)
 		if err != nil {
@@ -140,8 +154,11 @@ func (db *DB) Publish(ctx context.Context, name string, existing Existing) (*Pub
 			return err
 		}
 		if existing.Enroll && p.Matching > 0 {
-			p.Run, err = newBackfill(ctx, tx, version, p.Matching, cmp.Or(existing.Rate, DefaultRate), now)
+			if p.Run, err = newBackfill(ctx, tx, version, p.Matching, cmp.Or(existing.Rate, DefaultRate), now); err != nil {
+				return err
+			}
 		}
+		p.InFlight, err = db.settleInFlight(ctx, tx, version, inFlight, true)
 		return err
 	})
 	return &p, err
@@ -208,32 +225,35 @@ func (db *DB) Pause(ctx context.Context, name string) (*automation.Definition, e
 	})
 }
 
-// Resume ends a pause. It returns ErrNotActive when the definition was not published.
-func (db *DB) Resume(ctx context.Context, name string) (*automation.Definition, error) {
+// Resume ends a pause. What was held goes on at a rate, so many a second; 0: DefaultRate. It returns
+// ErrNotActive when the definition was not published.
+func (db *DB) Resume(ctx context.Context, name string, rate int) (*automation.Definition, error) {
 	return db.setStatus(ctx, name, func(tx pgx.Tx, d *automation.Definition) error {
 		if d.LiveVersion == 0 {
 			return automation.ErrNotActive
 		}
-		return db.resume(ctx, tx, name)
+		return db.resume(ctx, tx, name, cmp.Or(rate, DefaultRate))
 	})
 }
 
 // resume makes a published definition run and wakes the enrollments that were held at an action.
-func (db *DB) resume(ctx context.Context, tx pgx.Tx, name string) error {
-	tag, err := tx.Exec(ctx, `update definitions set status = 'live', updated_at = $2 where name = $1 and status = 'paused'`, name, db.clock())
+func (db *DB) resume(ctx context.Context, tx pgx.Tx, name string, rate int) error {
+	now := db.clock()
+	tag, err := tx.Exec(ctx, `update definitions set status = 'live', updated_at = $2 where name = $1 and status = 'paused'`, name, now)
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}
 	_, err = tx.Exec(ctx, `
-		insert into commands (enrollment_id, kind)
-		select e.id, 'resume' from enrollments e
+		insert into commands (enrollment_id, kind, not_before)
+		select e.id, 'resume', $2::timestamptz + (row_number() over (order by e.created_at) - 1) / $3::int * interval '1 second' from enrollments e
 		where e.definition = $1 and e.status in ('pending', 'active')
-		and exists (select 1 from visits v where v.enrollment_id = e.id and v.status = 'held')`, name)
+		and exists (select 1 from visits v where v.enrollment_id = e.id and v.status = 'held' and v.until is null)`, name, now, rate)
 	return err
 }
 
-// Archive ends a definition's life: it enrolls nobody any more. Running enrollments finish.
-func (db *DB) Archive(ctx context.Context, name string) (*automation.Definition, error) {
+// Archive ends a definition's life: it enrolls nobody any more. Running enrollments finish or, where
+// that is asked for, are taken out.
+func (db *DB) Archive(ctx context.Context, name string, takeOut bool) (*automation.Definition, error) {
 	err := db.publication(ctx, func(tx pgx.Tx, epoch int64) error {
 		d, err := lockDefinition(ctx, tx, name)
 		if err == nil && d.Status == automation.Draft {
@@ -242,7 +262,7 @@ func (db *DB) Archive(ctx context.Context, name string) (*automation.Definition,
 		if err != nil {
 			return err
 		}
-		if err := db.resume(ctx, tx, name); err != nil { // what was held may finish too
+		if err := db.resume(ctx, tx, name, DefaultRate); err != nil { // what was held may finish too
 			return err
 		}
 		now := db.clock()
@@ -255,6 +275,12 @@ func (db *DB) Archive(ctx context.Context, name string) (*automation.Definition,
 		}
 		if err := stopSchedules(ctx, tx, name, now); err != nil {
 			return err
+		}
+		if takeOut {
+			after := &ingest{Tx: tx, db: db, now: now, epoch: epoch}
+			if err := after.endAll(ctx, name, "the workflow was archived"); err != nil {
+				return err
+			}
 		}
 		_, err = tx.Exec(ctx, `update definitions set status = 'archived', live_version = 0, updated_at = $2 where name = $1`, name, db.clock())
 		return err

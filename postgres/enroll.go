@@ -47,6 +47,9 @@ type Order struct {
 	Version    int
 	UserID     string
 	Ordinal    int
+
+	Attempt     int  // how often it was begun anew after a failure
+	FastForward bool // Temporal skips the time that it waits
 }
 
 // The reasons of refusals that callers tell apart.
@@ -75,7 +78,7 @@ func (in *ingest) enroll(ctx context.Context, matches []Match) ([]Order, error) 
 	for _, d := range decisions {
 		if d.Outcome == "enrolled" {
 			m := &matches[d.N]
-			orders = append(orders, Order{d.ID, m.Version.Name, m.Version.Number, m.UserID, d.Ordinal})
+			orders = append(orders, Order{ID: d.ID, Definition: m.Version.Name, Version: m.Version.Number, UserID: m.UserID, Ordinal: d.Ordinal})
 		}
 	}
 	return orders, nil
@@ -264,6 +267,15 @@ const guardLock = 7031
 // ErrUnknownUser, ErrNotActive, ErrAlreadyEnrolled, ErrEnrollsOnce or ErrSuppressed. There is no order
 // for an enrollment that the guard holds.
 func (db *DB) Enroll(ctx context.Context, definition, userID string) (*automation.Enrollment, *Order, error) {
+	return db.request(ctx, definition, userID, false)
+}
+
+// EnrollFastForward is Enroll for an enrollment whose waits Temporal skips.
+func (db *DB) EnrollFastForward(ctx context.Context, definition, userID string) (*automation.Enrollment, *Order, error) {
+	return db.request(ctx, definition, userID, true)
+}
+
+func (db *DB) request(ctx context.Context, definition, userID string, fast bool) (*automation.Enrollment, *Order, error) {
 	var d decision
 	var order *Order
 	var refused error // which is recorded too
@@ -292,9 +304,13 @@ func (db *DB) Enroll(ctx context.Context, definition, userID string) (*automatio
 		if err != nil {
 			return err
 		}
-		switch d = decisions[0]; {
+		d = decisions[0]
+		if fast && d.Outcome != "refused" {
+			in.writes.Queue(`update enrollments set fast_forward = true where id = $1`, d.ID)
+		}
+		switch {
 		case d.Outcome == "enrolled":
-			order = &Order{d.ID, definition, version.Number, userID, d.Ordinal}
+			order = &Order{ID: d.ID, Definition: definition, Version: version.Number, UserID: userID, Ordinal: d.Ordinal, FastForward: fast}
 		case d.Outcome == "held":
 		case d.Reason == refusedInside:
 			refused = automation.ErrAlreadyEnrolled

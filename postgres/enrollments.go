@@ -67,10 +67,10 @@ func (db *DB) Timeline(ctx context.Context, id string) ([]automation.Visit, erro
 		from visits where enrollment_id = $1 order by started_at, coalesce(finished_at, 'infinity'), visit`, id)
 }
 
-// Unenroll takes a user out of a definition: once it returns, no action of the enrollment starts.
-// Steps that run at that moment are returned; they may still finish. It returns ErrNotFound, or
-// ErrFinished when the enrollment has ended.
-func (db *DB) Unenroll(ctx context.Context, id, reason string) (e *automation.Enrollment, running []string, err error) {
+// Unenroll takes a user out of a definition, for somebody who asks: once it returns, no action of the
+// enrollment starts. Steps that run at that moment are returned; they may still finish. It returns
+// ErrNotFound, or ErrFinished when the enrollment has ended.
+func (db *DB) Unenroll(ctx context.Context, id, reason, actor string) (e *automation.Enrollment, running []string, err error) {
 	if !isUUID(id) {
 		return nil, nil, automation.ErrNotFound
 	}
@@ -86,6 +86,9 @@ func (db *DB) Unenroll(ctx context.Context, id, reason string) (e *automation.En
 			select step from visits where enrollment_id = $1 and status = 'running' order by started_at`, id); err != nil {
 			return err
 		}
+		in.writes.Queue(`
+			insert into interventions (enrollment_id, kind, step, actor, reason, at, outcome)
+			select id, 'unenroll', step, $2, $3, $4, 'done' from enrollments where id = $1`, id, actor, reason, in.now)
 		return in.queueEnd(ctx, End{ID: id, Status: automation.Unenrolled, Reason: reason}, new(bool))
 	})
 	if err != nil {
@@ -175,7 +178,7 @@ func (db *DB) EndEnrollment(ctx context.Context, e End) (automation.EnrollmentSt
 func (db *DB) ToStart(ctx context.Context, limit int, lost, unbegun time.Duration) ([]Order, error) {
 	now := db.clock()
 	return collect[Order](ctx, db.pool, `
-		select id::text, definition, version, user_id, ordinal from enrollments
+		select id::text, definition, version, user_id, ordinal, attempt, fast_forward from enrollments
 		where status = 'pending' and run_id is null and (handed_at is null and created_at < $2 or handed_at < $3)
 		order by created_at limit $1`, limit, now.Add(-lost), now.Add(-unbegun))
 }
@@ -192,7 +195,7 @@ func (db *DB) RunsToStart(ctx context.Context, limit int, lost, unbegun time.Dur
 				and not exists (select from definitions d where d.name = definition and d.status = 'paused'))
 			order by created_at limit $1 for update skip locked
 		)
-		returning id::text, definition, version, user_id, ordinal`, limit, now, now.Add(-lost), now.Add(-unbegun))
+		returning id::text, definition, version, user_id, ordinal, attempt, fast_forward`, limit, now, now.Add(-lost), now.Add(-unbegun))
 }
 
 // ToCheck lists live enrollments that should have moved on since before, or whose wait should have
@@ -206,7 +209,7 @@ func (db *DB) ToCheck(ctx context.Context, limit int, age time.Duration) ([]Orde
 			and coalesce(waiting_until, started_at, handed_at, 'infinity') < $3
 			order by coalesce(checked_at, created_at) limit $1 for update skip locked
 		)
-		returning id::text, definition, version, user_id, ordinal`, limit, now, now.Add(-age))
+		returning id::text, definition, version, user_id, ordinal, attempt, fast_forward`, limit, now, now.Add(-age))
 }
 
 // MarkHanded records which orders Temporal took. It matters for those whose first step has not
@@ -225,16 +228,17 @@ func (db *DB) MarkHanded(ctx context.Context, ids []string) error {
 type Command struct {
 	ID                 int64
 	EnrollmentID       string
-	Kind               string // "unenroll" or "resume"
+	Kind               string // "unenroll", "resume" or "wake"
 	Attempts           int
 	TemporalWorkflowID string
 	Reason             string
+	Live               bool // the enrollment has not ended
 }
 
 // Commands lists what Temporal has still to be told, oldest first.
 func (db *DB) Commands(ctx context.Context, limit int) ([]Command, error) {
 	return collect[Command](ctx, db.pool, `
-		select c.id, c.enrollment_id::text, c.kind, c.attempts, e.reason,
+		select c.id, c.enrollment_id::text, c.kind, c.attempts, e.reason, e.ended_at is null as live,
 			e.definition || '/' || e.user_id || '/' || e.ordinal as temporal_workflow_id
 		from commands c join enrollments e on e.id = c.enrollment_id
 		where c.not_before <= $2 order by c.id limit $1`, limit, db.clock())

@@ -50,6 +50,10 @@ type Inhabitant struct {
 	*Published
 	EnrollmentID string
 	Trigger      string // the kind that enrolled
+
+	Step   string    // that it waits in; "" where it does not wait
+	Visit  int       //
+	Awaits []Awaited // what the step waits for, where it did already when the item was written
 }
 
 // Verdict is what asking the definitions about one item came to.
@@ -57,7 +61,16 @@ type Verdict struct {
 	Matches []Match               // what wants to enroll
 	Turns   []Turn                // filter triggers whose standing changed
 	Leaves  map[string]string     // reasons by enrollment, of those that end
-	Stays   map[string]*time.Time // by enrollment, of those that go on: when time alone may end them
+	Stays   map[string]*time.Time // by enrollment, of those that go on: when time alone may end them, or their wait
+	Met     []Meeting             // waits that are over
+	Follow  []VisitRef            // delays whose end moves
+}
+
+// Meeting is a wait that is over because something happened.
+type Meeting struct {
+	VisitRef
+	Which int               // the position of what was waited for
+	Event *automation.Event // nil: a condition came to hold
 }
 
 // Turn is the new standing of a filter trigger.
@@ -75,6 +88,7 @@ type Evaluation struct {
 	Items  int
 	Orders []Order
 	Left   int       // enrollments that were ended
+	Woken  int       // enrollments whose wait is over, or ends at another time
 	Oldest time.Time // when the oldest of the items was written
 }
 
@@ -195,6 +209,13 @@ func (e *evaluation) wave(ctx context.Context, items []claimedItem) error {
 		}
 		for id, reason := range v.Leaves {
 			leaves[id] = reason
+		}
+		e.done.Woken += len(v.Met) + len(v.Follow)
+		for _, m := range v.Met {
+			queueMet(batch, m, e.now)
+		}
+		for _, ref := range v.Follow {
+			queueMove(batch, ref)
 		}
 		for id, due := range v.Stays {
 			batch.Queue(`update enrollments set due = $2 where id = $1 and ended_at is null and due is distinct from $2`, id, due)
@@ -379,10 +400,15 @@ func (e *evaluation) readInside(ctx context.Context, questions []Question, at []
 	rows, err := collect[struct {
 		ID, UserID, Definition, Trigger string
 		Version                         int
+		Step                            string
+		Visit                           int
+		Numbered                        bool
 	}](ctx, e, `
-		select e.id::text, e.user_id, e.definition, e.version, e.trigger
+		select e.id::text, e.user_id, e.definition, e.version, e.trigger,
+			coalesce(v.step, '') as step, coalesce(v.visit, 0) as visit, coalesce(v.seq < i.item, false) as numbered
 		from unnest($1::text[], $2::bigint[]) i (user_id, item)
 		join enrollments e on e.user_id = i.user_id and e.ended_at is null
+		left join visits v on v.enrollment_id = e.id and v.status = 'waiting' and v.kind in ('delay', 'wait_for')
 		where e.seq < i.item or e.trigger <> 'manual' and e.run_id is null`, users, ids)
 	if err != nil {
 		return err
@@ -393,8 +419,12 @@ func (e *evaluation) readInside(ctx context.Context, questions []Question, at []
 			return err
 		}
 		q := byUser[r.UserID]
-		if concerns(version.leaves, q.Item) || q.Item.Asked(Membership{r.Definition, r.Version, AskLeaving}) {
-			q.Inside = append(q.Inside, Inhabitant{version, r.ID, r.Trigger})
+		if concerns(version.inside, q.Item) || q.Item.Asked(Membership{r.Definition, r.Version, AskLeaving}) {
+			in := Inhabitant{Published: version, EnrollmentID: r.ID, Trigger: r.Trigger, Step: r.Step, Visit: r.Visit}
+			if r.Numbered {
+				in.Awaits = version.awaits[r.Step]
+			}
+			q.Inside = append(q.Inside, in)
 		}
 	}
 	return nil

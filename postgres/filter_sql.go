@@ -131,7 +131,7 @@ func (w *sqlFilter) leaf(l *filter.Leaf) string {
 		return w.passed(l)
 	case l.EventProperty != "" && w.counted:
 		return w.one(l, w.member("e.properties", l.EventProperty))
-	case l.EventProperty != "":
+	case l.EventProperty != "", l.Step != "": // there is none
 		return w.one(l, noValue)
 	case l.Ever:
 		return w.ever(l)
@@ -177,7 +177,7 @@ func (w *sqlFilter) holds(l *filter.Leaf, v sqlValue) string {
 	switch {
 	case l.Other != "":
 		return w.compareOther(l, v, w.property(l.Other))
-	case l.EventProperty != "":
+	case l.EventProperty != "", l.Step != "":
 		return w.loose(l, v)
 	case l.Type == filter.Bool:
 		return "coalesce(" + v.json + " = '" + strconv.FormatBool(l.Truth == (l.Op == filter.Equals)) + "', false)"

@@ -19,6 +19,8 @@ type Gate struct {
 	Done       bool                      // the visit was completed before
 	Attempts   int                       // this attempt included
 	WaitedFor  *time.Time                // the instant of the delay that this step follows, where it follows one
+	Now        time.Time                 // by the clock of the workflow
+	Late       time.Duration             // how long ago the step was to begin; 0 where it does not say how late it may
 }
 
 // ErrPaused is returned by the gate while the definition is paused.
@@ -32,7 +34,12 @@ const relaxed = `set_config('synchronous_commit', 'off', true)`
 // BeginVisit is the gate before every effect outside: where the enrollment is live, it moves it to
 // the step and records the visit. It returns ErrFinished when the enrollment is not live and
 // ErrPaused when its definition is paused; then nothing may be done.
+//
+// Outside of the hours of the definition it returns a *ShutError.
 func (db *DB) BeginVisit(ctx context.Context, ref VisitRef, kind string) (*Gate, error) {
+	if err := db.checkHours(ctx, db.pool, ref, kind); err != nil {
+		return nil, translate(err)
+	}
 	g, err := db.gate(ctx, db.pool, ref, kind, relaxed)
 	return g, translate(err)
 }
@@ -57,6 +64,8 @@ func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit s
 	var status automation.StepStatus
 	var properties map[string]any
 	var outputs map[string]map[string]any
+	var due *time.Time
+	now := db.clockOf(ref)
 	e := &g.Enrollment
 	err := q.QueryRow(ctx, `
 		with before as materialized (
@@ -71,28 +80,34 @@ func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit s
 			update visits v set status = 'done', finished_at = $5
 			from moved where v.enrollment_id = $1 and v.status = 'waiting'
 		), entered as (
-			insert into visits as v (enrollment_id, step, visit, kind, status, started_at)
-			select id, $2, $3, $4, 'running', $5 from moved
+			insert into visits as v (enrollment_id, step, visit, kind, status, started_at, due_at)
+			select id, $2, $3, $4, 'running', $5,
+				case when $6 then coalesce(waited_for, (select max(finished_at) from visits where enrollment_id = $1), created_at) end
+			from moved
 			on conflict (enrollment_id, step, visit) do update
 			set status = case v.status when 'done' then 'done' else 'running' end,
-				attempts = v.attempts + case v.status when 'done' then 0 else 1 end
-			returning v.status, v.attempts
+				attempts = v.attempts + case v.status when 'done' then 0 else 1 end,
+				due_at = greatest(v.due_at, v.until, case when v.due_at is null then excluded.due_at end)
+			returning v.status, v.attempts, v.due_at
 		)
 		select m.definition, m.version, m.user_id, m.ordinal, m.trigger, m.event, m.depth, m.created_at, m.waited_for,
-			n.status, n.attempts, u.properties, u.created_at, u.updated_at,
+			n.status, n.attempts, n.due_at, u.properties, u.created_at, u.updated_at,
 			(select jsonb_object_agg(step, output) from visits where enrollment_id = $1 and status = 'done' and output is not null),
 			`+commit+`
 		from moved m cross join entered n left join users u on u.id = m.user_id`,
-		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clock()).Scan(
+		ref.EnrollmentID, ref.Step, ref.Visit, kind, now, ref.Timed).Scan(
 		&e.Workflow, &e.Version, &e.UserID, &e.Ordinal, &e.Trigger, &e.Event, &g.Depth, &e.CreatedAt, &g.WaitedFor,
-		&status, &g.Attempts, &properties, &nullTime{&g.User.CreatedAt}, &nullTime{&g.User.UpdatedAt}, &outputs, nil)
+		&status, &g.Attempts, &due, &properties, &nullTime{&g.User.CreatedAt}, &nullTime{&g.User.UpdatedAt}, &outputs, nil)
 	if err != nil {
 		return nil, err
 	}
 	e.ID, e.Status, e.Step = ref.EnrollmentID, automation.Active, ref.Step
 	e.TemporalWorkflowID = automation.TemporalWorkflowID(e.Workflow, e.UserID, e.Ordinal)
 	g.User.ID, g.User.Properties, g.Outputs = e.UserID, properties, outputs
-	g.Done = status == automation.StepDone
+	g.Done, g.Now = status == automation.StepDone, now
+	if due != nil {
+		g.Late = now.Sub(*due)
+	}
 	return &g, nil
 }
 
@@ -111,7 +126,7 @@ func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind strin
 			on conflict (enrollment_id, step, visit) do update set status = 'held' where v.status <> 'done'
 		)
 		select exists (select from held), exists (select from enrollments where id = $1 and status in ('pending', 'active'))`,
-		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clock()).Scan(&paused, &live)
+		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clockOf(ref)).Scan(&paused, &live)
 	switch {
 	case err != nil:
 		return err

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -22,17 +23,17 @@ type Inside struct {
 // Where it is the last step, the enrollment completes with it. Errors are those of BeginVisit and
 // of do.
 func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last bool,
-	do func(*Inside) (what string, output map[string]any, err error),
+	do func(*Inside) (Done, error),
 ) error {
-	var paused bool
+	var held error
 	err := db.tx(ctx, func(tx pgx.Tx) error {
 		in, err := db.joinEpoch(ctx, tx, "", 0)
 		if err != nil {
 			return err
 		}
-		g, err := db.gate(ctx, tx, ref, kind, `null`)
+		g, err := db.enterInside(ctx, tx, ref, kind)
 		if err != nil {
-			if paused = errors.Is(err, ErrPaused); paused {
+			if held = heldBack(err); held != nil {
 				return nil // commits the note that the visit is held
 			}
 			return err
@@ -41,11 +42,11 @@ func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last b
 			return nil
 		}
 		in.source, in.depth = g.Enrollment.TemporalWorkflowID, g.Depth+1
-		what, output, err := do(&Inside{Gate: g, in: in, ref: ref})
+		done, err := do(&Inside{Gate: g, in: in, ref: ref})
 		if err != nil {
 			return err
 		}
-		queueFinish(&in.writes, ref, Done{What: what, Output: output}, `null`, in.now)
+		queueFinish(&in.writes, ref, done, `null`, g.Now)
 		if last { // it is live: the gate holds the enrollment's lock
 			if err := in.queueEnd(ctx, End{ID: ref.EnrollmentID, Status: automation.Completed}, new(bool)); err != nil {
 				return err
@@ -53,10 +54,22 @@ func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last b
 		}
 		return in.flush(ctx)
 	})
-	if paused && err == nil {
-		err = ErrPaused
+	return cmp.Or(err, held)
+}
+
+func (db *DB) enterInside(ctx context.Context, tx pgx.Tx, ref VisitRef, kind string) (*Gate, error) {
+	if err := db.checkHours(ctx, tx, ref, kind); err != nil {
+		return nil, err
 	}
-	return err
+	return db.gate(ctx, tx, ref, kind, `null`)
+}
+
+// heldBack returns what holds a step back that may be let in later; nil where nothing does.
+func heldBack(err error) error {
+	if _, shut := errors.AsType[*ShutError](err); shut || errors.Is(err, ErrPaused) {
+		return err
+	}
+	return nil
 }
 
 // ChangeUser sets properties of the enrolled user; null clears one. It returns an *InvalidError

@@ -13,8 +13,8 @@ type LiveSet struct {
 	Epoch   int64
 	heard   map[string][]TriggerRef // event triggers, by the name of the event
 	filters index                   // filter triggers
-	leaving filter.Reads            // what can make users leave who are enrolled in any version
-	stays   bool                    // there is a version whose conditions can make users leave
+	leaving filter.Reads            // what can concern users who are enrolled in any version
+	stays   bool                    // there is a version to those in which something can happen
 	timed   bool                    // time alone can change something
 }
 
@@ -116,8 +116,8 @@ func (db *DB) live(ctx context.Context, q querier, epoch int64) (*LiveSet, error
 		if err != nil {
 			return nil, err
 		}
-		set.leaving.Join(p.leaves)
-		set.stays = set.stays || len(p.conditions()) > 0
+		set.leaving.Join(p.inside)
+		set.stays = set.stays || p.attends()
 		set.timed = set.timed || p.timed || slices.ContainsFunc(p.Triggers, func(t Trigger) bool { return t.Holds != nil && t.Holds.Timed() })
 		if k.Live {
 			set.add(p)

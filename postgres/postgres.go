@@ -30,7 +30,10 @@ type DB struct {
 	now     func() time.Time
 	catalog automation.Catalog
 	zone    string
+	country string
 	cache   versionCache
+
+	holidays func(country string) (func(day time.Time) bool, bool)
 }
 
 // Config is what Open needs.
@@ -40,6 +43,10 @@ type Config struct {
 	Now      func() time.Time   // the clock of recorded times; nil: time.Now
 	Catalog  automation.Catalog // the kinds of actions that versions are compiled with
 	TimeZone string             // where definitions read local times that do not say it; "": UTC
+	Country  string             // whose holidays are no business days where definitions do not say it; "": none
+
+	// Holidays finds the days on which a country does not work; nil: nowhere.
+	Holidays func(country string) (func(day time.Time) bool, bool)
 }
 
 // Open connects to a migrated database. It returns ErrUnavailable when the database does not
@@ -75,7 +82,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	db := &DB{pool: pool, now: c.Now, catalog: c.Catalog, zone: c.TimeZone, cache: versionCache{byKey: map[versionKey]*Published{}, live: map[int64]*LiveSet{}, schemas: map[int64]automation.Properties{}}}
+	db := &DB{pool: pool, now: c.Now, catalog: c.Catalog, zone: c.TimeZone, country: c.Country, holidays: c.Holidays, cache: versionCache{byKey: map[versionKey]*Published{}, live: map[int64]*LiveSet{}, schemas: map[int64]automation.Properties{}}}
 	if db.now == nil {
 		db.now = time.Now
 	}

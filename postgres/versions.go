@@ -28,10 +28,21 @@ type Published struct {
 	LeaveWhen   *filter.Filter // nobody stays, or is enrolled, for whom it holds; nil: no such condition
 
 	stands []*filter.Filter            // of the filter triggers, one of which must go on to hold; nil where none must
-	leaves filter.Reads                // what can make an enrolled user leave
-	needs  filter.Needs                // of the conditions to leave
-	timed  bool                        // whether time alone can make one leave
+	inside filter.Reads                // what can concern an enrolled user: conditions to leave, waits, dates that delays follow
+	needs  filter.Needs                // of the conditions to leave and of waits
+	timed  bool                        // whether time alone can make one leave, or end a wait
 	arms   map[string][]*filter.Filter // by branch step; nil for the else
+	awaits map[string][]Awaited        // by wait_for step
+
+	business automation.LocalCalendar // of delays in business days, without a zone
+	hours    automation.LocalCalendar // of the hours, without a zone
+}
+
+// Awaited is something that a step waits for, with its filters compiled.
+type Awaited struct {
+	Event string
+	Where *filter.Filter // of an event; nil: any
+	Holds *filter.Filter // nil: an event is waited for
 }
 
 // Trigger is a trigger of a published version with its filters compiled.
@@ -142,15 +153,18 @@ func (db *DB) prepare(document []byte, number int, schema automation.Properties)
 	d = db.Localized(d)
 	p := &Published{
 		Name: d.Name, Number: number, Document: d, Program: d.Compile(number, db.catalog),
-		arms: map[string][]*filter.Filter{},
+		arms: map[string][]*filter.Filter{}, awaits: map[string][]Awaited{},
 	}
+	db.setCalendars(p)
 	p.Outline = p.Program.Outline()
 	p.UsesOutputs = bytes.Contains(document, []byte("steps.")) || bytes.Contains(document, []byte("steps["))
 	compile := func(t *filter.Tree, event bool) *filter.Filter {
 		if t == nil {
 			return nil
 		}
-		f, problems := filter.Compile(t, schema.Scope(event, d.TimeZone))
+		scope := schema.Scope(event, d.TimeZone)
+		scope.Steps = func(string) bool { return true } // validation has seen to it
+		f, problems := filter.Compile(t, scope)
 		if len(problems) > 0 && err == nil {
 			err = automation.Invalid("a filter", problems)
 		}
@@ -165,20 +179,81 @@ func (db *DB) prepare(document []byte, number int, schema automation.Properties)
 	}
 	p.Unless, p.LeaveWhen = compile(d.Enroll.Unless, false), compile(d.Unenroll.When, false)
 	for _, f := range p.conditions() {
-		p.needs.Join(f.Needs())
-		p.leaves.Join(f.Reads())
-		p.timed = p.timed || f.Timed()
+		p.heeds(f)
 	}
 	for _, n := range p.Program.Nodes {
-		if n.Kind != automation.BranchStep {
-			continue
-		}
 		step, _ := d.Step(n.ID)
-		for _, arm := range step.Branch {
-			p.arms[n.ID] = append(p.arms[n.ID], compile(arm.If, true))
+		switch n.Kind {
+		case automation.BranchStep:
+			for _, arm := range step.Branch {
+				p.arms[n.ID] = append(p.arms[n.ID], compile(arm.If, true))
+			}
+		case automation.WaitStep:
+			for _, a := range step.WaitFor.Awaits() {
+				p.await(n.ID, Awaited{a.Event, compile(a.Where, true), compile(a.Filter, false)})
+			}
+		case automation.DelayStep:
+			p.inside.Join(filter.Reads{Properties: p.followed(step)})
 		}
 	}
 	return p, err
+}
+
+// heeds makes a filter one whose answer matters to those who are enrolled.
+func (p *Published) heeds(f *filter.Filter) {
+	p.needs.Join(f.Needs())
+	p.inside.Join(f.Reads())
+	p.timed = p.timed || f.Timed()
+}
+
+func (p *Published) await(step string, a Awaited) {
+	p.awaits[step] = append(p.awaits[step], a)
+	if a.Holds != nil {
+		p.heeds(a.Holds)
+		return
+	}
+	p.inside.Join(filter.Reads{Events: []string{a.Event}})
+	if a.Where != nil {
+		p.needs.Join(a.Where.Needs())
+	}
+}
+
+// followed lists the properties with which the end of a delay moves while somebody waits in it.
+func (p *Published) followed(s *automation.Step) []string {
+	var names []string
+	if property := s.Delay.Reads(); property != "" {
+		names = append(names, property)
+	}
+	if !s.Delay.Plain() && p.Document.TimeZone == filter.OwnZone {
+		names = append(names, "time_zone")
+	}
+	return names
+}
+
+// attends reports whether something can concern those who are enrolled in the version.
+func (p *Published) attends() bool {
+	return len(p.conditions())+len(p.awaits) > 0 || len(p.inside.Properties) > 0
+}
+
+// setCalendars finds the days that are off: those of the country and those that the document lists.
+func (db *DB) setCalendars(p *Published) {
+	d := p.Document
+	offIn := func(country string, more ...automation.DaysOff) automation.LocalCalendar {
+		public := func(time.Time) bool { return false }
+		if db.holidays != nil {
+			if known, ok := db.holidays(country); ok {
+				public = known
+			}
+		}
+		return automation.LocalCalendar{DaysOff: func(day time.Time) bool {
+			return public(day) || slices.ContainsFunc(more, func(l automation.DaysOff) bool { return l.Has(day) })
+		}}
+	}
+	country := cmp.Or(d.Holidays, db.country)
+	p.business = offIn(country, d.DaysOff)
+	if d.Hours != nil {
+		p.hours = offIn(cmp.Or(d.Hours.Holidays, country), d.DaysOff)
+	}
 }
 
 // Versions lists the versions of a definition, newest first. Returns ErrNotFound if there is no

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -12,11 +11,25 @@ import (
 	"rollcall/filter"
 )
 
-// VisitRef names one visit of one step of one enrollment. It is the identity of an effect.
+// VisitRef names one visit of one step of one enrollment, which is the identity of an effect, and says
+// what the step is asked under.
 type VisitRef struct {
 	EnrollmentID string
 	Step         string
 	Visit        int
+
+	At    time.Time // by the clock of the workflow, where that runs ahead of ours
+	Hours bool      // it begins at certain hours only
+	Timed bool      // it says how late it may begin
+}
+
+// clockOf is the time of a visit: ours, or that of a workflow whose time is skipped.
+func (db *DB) clockOf(ref VisitRef) time.Time {
+	now := db.clock()
+	if at := ref.At.UTC().Truncate(time.Microsecond); at.After(now) {
+		return at
+	}
+	return now
 }
 
 // Done is what a step did.
@@ -25,6 +38,8 @@ type Done struct {
 	Output map[string]any // what later steps can use
 	Needed bool           // a later step uses outputs, so they must survive a crash
 	Last   bool           // the enrollment completes with the step
+
+	Skipped bool // it did nothing, because it came too late
 }
 
 // FinishVisit records that a step is done. It reports whether the enrollment completed with it:
@@ -36,7 +51,7 @@ func (db *DB) FinishVisit(ctx context.Context, ref VisitRef, d Done) (completed 
 		commit = `null`
 	}
 	if !d.Last {
-		queueFinish(batch, ref, d, commit, db.clock())
+		queueFinish(batch, ref, d, commit, db.clockOf(ref))
 		return false, translate(db.pool.SendBatch(ctx, batch).Close())
 	}
 	live, err := db.newestLive(ctx)
@@ -44,21 +59,25 @@ func (db *DB) FinishVisit(ctx context.Context, ref VisitRef, d Done) (completed 
 		return false, err
 	}
 	queueLock(batch)
-	queueFinish(batch, ref, d, commit, db.clock())
-	queueEnd(batch, live, End{ID: ref.EnrollmentID, Status: automation.Completed}, db.clock(), &completed)
+	queueFinish(batch, ref, d, commit, db.clockOf(ref))
+	queueEnd(batch, live, End{ID: ref.EnrollmentID, Status: automation.Completed}, db.clockOf(ref), &completed)
 	// Outside a transaction, a batch is one of its own.
 	return completed, translate(db.pool.SendBatch(ctx, batch).Close())
 }
 
 // queueFinish writes nothing about a user who was deleted meanwhile into the timeline.
 func queueFinish(batch *pgx.Batch, ref VisitRef, d Done, commit string, now time.Time) {
+	status := automation.StepDone
+	if d.Skipped {
+		status = automation.StepSkipped
+	}
 	batch.Queue(`
-		update visits v set status = 'done', error = '', finished_at = $6,
+		update visits v set status = $7, error = '', finished_at = $6,
 			what = case when u.id is null then '' else $4 end, output = case when u.id is null then null else $5::jsonb end
 		from enrollments e left join users u on u.id = e.user_id
 		where e.id = $1 and v.enrollment_id = $1 and v.step = $2 and v.visit = $3 and v.status <> 'done'
 		returning `+commit,
-		ref.EnrollmentID, ref.Step, ref.Visit, d.What, objectOrNull(d.Output), now)
+		ref.EnrollmentID, ref.Step, ref.Visit, d.What, objectOrNull(d.Output), now, string(status))
 }
 
 // Failure is an attempt of a step that failed.
@@ -71,7 +90,7 @@ type Failure struct {
 
 // FailVisit records a failed attempt of a step.
 func (db *DB) FailVisit(ctx context.Context, ref VisitRef, f Failure) error {
-	status, now := automation.StepFailed, db.clock()
+	status, now := automation.StepFailed, db.clockOf(ref)
 	finished := &now
 	if f.Retry {
 		status, finished = automation.StepRunning, nil
@@ -95,24 +114,49 @@ func objectOrNull(m map[string]any) any {
 	return m
 }
 
-// TakeBranch decides a branch once: the arm is recorded with the visit, and a later call returns
-// the recorded one. The gate is nil in a later call. Errors are those of BeginVisit.
-func (db *DB) TakeBranch(ctx context.Context, ref VisitRef) (arm int, gate *Gate, err error) {
-	err = db.VisitInside(ctx, ref, string(automation.BranchStep), false, func(i *Inside) (string, map[string]any, error) {
+// NoteFailure records that a step failed for good and that the enrollment goes on: what later steps see
+// of it is the error.
+func (db *DB) NoteFailure(ctx context.Context, ref VisitRef, text string) error {
+	output := map[string]any{"outcome": automation.OutcomeFailed, "error": text}
+	_, err := db.pool.Exec(ctx, `
+		insert into visits as v (enrollment_id, step, visit, kind, status, error, output, started_at, finished_at)
+		select id, $2, $3, '', 'failed', $4, $5, $6, $6 from enrollments where id = $1
+		on conflict (enrollment_id, step, visit) do update
+		set status = 'failed', error = case when v.error = '' then excluded.error else v.error end, output = excluded.output, finished_at = excluded.finished_at
+		where v.status <> 'done'`, ref.EnrollmentID, ref.Step, ref.Visit, text, output, db.clockOf(ref))
+	return translate(err)
+}
+
+// Choice is what a branch is decided by.
+type Choice struct {
+	*Gate
+	Version *Published
+	Subject filter.Subject // the user now, with what the filters of the step need, and the outputs of the steps before
+}
+
+// TakeBranch decides once where the flow goes on: the way is recorded with the visit, and a later call
+// returns the recorded one. The gate is nil in a later call. Errors are those of BeginVisit and of
+// choose.
+func (db *DB) TakeBranch(ctx context.Context, ref VisitRef, kind string, choose func(c Choice) (arm int, err error)) (arm int, gate *Gate, err error) {
+	err = db.VisitInside(ctx, ref, kind, false, func(i *Inside) (Done, error) {
 		version, err := db.published(ctx, i.in, i.Enrollment.Workflow, i.Enrollment.Version)
 		if err != nil {
-			return "", nil, err
+			return Done{}, err
 		}
 		subject, err := db.subject(ctx, i.in, needsOf(version.arms[ref.Step]...), i.Enrollment.UserID, i.User.Properties)
 		if err != nil {
-			return "", nil, err
+			return Done{}, err
 		}
+		subject.Now = i.Now
 		if i.Enrollment.Event != nil {
 			subject.Event = i.Enrollment.Event.Properties
 		}
+		if subject.Steps, err = outcomes(ctx, i.in, ref.EnrollmentID); err != nil {
+			return Done{}, err
+		}
 		gate = i.Gate
-		arm, err = version.Arm(ref.Step, subject)
-		return "took arm " + strconv.Itoa(arm+1), map[string]any{"arm": arm}, err
+		arm, err = choose(Choice{i.Gate, version, subject})
+		return Done{What: "took arm " + strconv.Itoa(arm+1), Output: map[string]any{"arm": arm}}, err
 	})
 	if err != nil || gate != nil {
 		return arm, gate, err
@@ -123,47 +167,24 @@ func (db *DB) TakeBranch(ctx context.Context, ref VisitRef) (arm int, gate *Gate
 	return arm, nil, translate(err)
 }
 
-// Wait is a delay as recorded.
-type Wait struct {
-	Until time.Time
-	Shown string // the instant in the zone of the definition or of the user, with the zone's name
-}
-
-// BeginDelay records that an enrollment waits until an instant; a later call for the same visit
-// returns the instant recorded first. Errors are those of BeginVisit, but a pause does not hold it.
-func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wait, error) {
-	var definition, zone string
-	var version int
-	err := db.pool.QueryRow(ctx, `
-		with moved as (
-			update enrollments set status = 'active', step = $2, started_at = coalesce(started_at, $5),
-				waiting_until = coalesce((select until from visits where enrollment_id = $1 and step = $2 and visit = $3), $4)
-			where id = $1 and status in ('pending', 'active') returning id, definition, version, user_id
-		), waited as (
-			update visits v set status = 'done', finished_at = $5
-			from moved where v.enrollment_id = $1 and v.status = 'waiting' and (v.step, v.visit) <> ($2, $3)
-		), entered as (
-			insert into visits as v (enrollment_id, step, visit, kind, status, until, started_at)
-			select id, $2, $3, 'delay', 'waiting', $4, $5 from moved
-			on conflict (enrollment_id, step, visit) do update set status = v.status
-			returning until
-		)
-		select e.until, m.definition, m.version, coalesce(u.properties ->> 'time_zone', ''), `+relaxed+`
-		from moved m cross join entered e left join users u on u.id = m.user_id`,
-		ref.EnrollmentID, ref.Step, ref.Visit, until, db.clock()).Scan(&until, &definition, &version, &zone, nil)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Wait{}, automation.ErrFinished
+// outcomes are the outputs of the steps of an enrollment, of each of its last visit, with how it went.
+func outcomes(ctx context.Context, q querier, enrollmentID string) (map[string]map[string]any, error) {
+	rows, err := collect[struct {
+		Step   string
+		Status automation.StepStatus
+		Output map[string]any
+	}](ctx, q, `
+		select distinct on (step) step, status, output from visits
+		where enrollment_id = $1 and status in ('done', 'failed', 'skipped') order by step, visit desc`, enrollmentID)
+	steps := make(map[string]map[string]any, len(rows))
+	for _, r := range rows {
+		if r.Output == nil {
+			r.Output = map[string]any{}
+		}
+		if r.Output[filter.Outcome] == nil {
+			r.Output[filter.Outcome] = string(r.Status)
+		}
+		steps[r.Step] = r.Output
 	}
-	if err != nil {
-		return Wait{}, translate(err)
-	}
-	p, err := db.Published(ctx, definition, version)
-	if err != nil {
-		return Wait{}, err
-	}
-	local := p.Document.Zone()
-	if own, err := filter.LoadZone(zone); err == nil && p.Document.TimeZone == filter.OwnZone {
-		local = own
-	}
-	return Wait{until.UTC(), until.In(local).Format("Mon 2 Jan 2006 15:04:05 MST")}, nil
+	return steps, err
 }

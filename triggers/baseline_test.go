@@ -165,7 +165,7 @@ func TestEdgeByTimeThatIsOverdueIsNotLostWhereTheVersionEnds(t *testing.T) {
 	for name, end := range map[string]func(b *bundle){
 		"publication": func(b *bundle) { b.publish("w", signedUp) },
 		"archive": func(b *bundle) {
-			_, err := b.db.Archive(b.ctx, "w")
+			_, err := b.db.Archive(b.ctx, "w", false)
 			require.NoError(b.t, err)
 		},
 	} {

@@ -142,7 +142,7 @@ func BenchmarkBaseline100k(b *testing.B) {
 				_, _, err := db.db.SaveDraft(db.ctx, db.document("w", head), "")
 				require.NoError(b, err)
 				b.StartTimer()
-				_, err = db.db.Publish(db.ctx, "w", postgres.Existing{})
+				_, err = db.db.Publish(db.ctx, "w", postgres.Existing{}, postgres.Migration{})
 				require.NoError(b, err)
 			}
 		})

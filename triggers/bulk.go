@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	bulkParallel = 8   // starts of runs at the same time: fewer than of single ones, which go on beside them
-	bulkBatch    = 400 // orders of runs that are taken at once
+	bulkParallel = 8                // starts of runs at the same time: fewer than of single ones, which go on beside them
+	bulkBatch    = 400              // orders of runs that are taken at once
 	bulkLost     = 15 * time.Second // when those that were taken, and not handed over, count as lost
 )
 

@@ -23,7 +23,9 @@ type Clock struct {
 }
 
 // NewClock returns a clock that wakes the pump.
-func NewClock(db *postgres.DB, p *Pump, log *slog.Logger) *Clock { return &Clock{db: db, pump: p, log: log} }
+func NewClock(db *postgres.DB, p *Pump, log *slog.Logger) *Clock {
+	return &Clock{db: db, pump: p, log: log}
+}
 
 // Run rings until the context ends. Several clocks, in one or many processes, share the work.
 func (c *Clock) Run(ctx context.Context) {

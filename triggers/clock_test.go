@@ -258,7 +258,7 @@ func TestArchivedWorkflowRingsNoClock(t *testing.T) {
 	b.publish("w", whenever(inactive))
 	each(20, func(id string) { b.put(id, map[string]any{"last_active_at": b.instant(0)}) })
 	b.drain()
-	_, err := b.db.Archive(b.ctx, "w")
+	_, err := b.db.Archive(b.ctx, "w", false)
 	require.NoError(t, err)
 	b.pass(31 * day)
 

@@ -117,7 +117,7 @@ func TestWorkIsWrittenWhereAnArchivedWorkflowCanBeLeft(t *testing.T) {
 	b.enroll("w", "u_1")
 	b.enroll("other", "u_1")
 	for _, name := range []string{"w", "other"} {
-		_, err := b.db.Archive(b.ctx, name)
+		_, err := b.db.Archive(b.ctx, name, false)
 		require.NoError(t, err)
 	}
 

@@ -156,7 +156,7 @@ func TestWorkflowThatTookAUserOutIsNotCompleted(t *testing.T) {
 	b.settle()
 	b.finish("inside", "u_1")
 
-	_, _, err := b.db.Unenroll(b.ctx, ref.EnrollmentID, "by hand")
+	_, _, err := b.db.Unenroll(b.ctx, ref.EnrollmentID, "by hand", "")
 	require.NoError(t, err)
 	b.settle()
 

@@ -36,7 +36,7 @@ func TestExplanationIsThatOfTheVersionOfTheTime(t *testing.T) {
 	b.put("u_1", map[string]any{"job_title": "Lead"}) // at 13:00
 	b.settle()
 	b.pass(time.Hour)
-	_, err := b.db.Archive(b.ctx, "w") // at 14:00
+	_, err := b.db.Archive(b.ctx, "w", false) // at 14:00
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		user    string

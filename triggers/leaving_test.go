@@ -157,7 +157,7 @@ func TestWhoIsInIsJudgedByTheVersionThatEnrolled(t *testing.T) {
 			b := newBundleOnMonday(t)
 			b.publish("w", c.old)
 			enter(b, "u_old")
-			_, err := b.db.Archive(b.ctx, "w")
+			_, err := b.db.Archive(b.ctx, "w", false)
 			require.NoError(t, err)
 
 			b.put("u_old", c.change)
@@ -178,7 +178,7 @@ func TestTimeAloneTakesOutOfAnOldVersionAndOfAnArchivedWorkflow(t *testing.T) {
 	b.enroll("changed", "u_1")
 	b.enroll("archived", "u_1")
 	b.publish("changed", `"triggers": [{"manual": true}]`)
-	_, err := b.db.Archive(b.ctx, "archived")
+	_, err := b.db.Archive(b.ctx, "archived", false)
 	require.NoError(t, err)
 
 	b.later(31 * day)

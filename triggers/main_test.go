@@ -38,7 +38,7 @@ func newBundle(tb testing.TB) *bundle {
 	url := pgtest.New(tb)
 	ctx := tb.Context()
 	b := &bundle{t: tb, ctx: ctx}
-	catalog := automation.Catalog{{Kind: "noop", Check: func(map[string]any, automation.Properties) automation.Problems { return nil }}}
+	catalog := automation.Catalog{Actions: []automation.ActionKind{{Kind: "noop", Check: func(map[string]any, automation.Properties) automation.Problems { return nil }}}}
 	db, err := postgres.Open(ctx, postgres.Config{URL: url, Catalog: catalog, Now: b.now})
 	require.NoError(tb, err)
 	tb.Cleanup(db.Close)
@@ -141,7 +141,7 @@ func (b *bundle) publishTo(name, head string, existing postgres.Existing) *postg
 	b.t.Helper()
 	_, _, err := b.db.SaveDraft(b.ctx, b.document(name, head), "")
 	require.NoError(b.t, err)
-	p, err := b.db.Publish(b.ctx, name, existing)
+	p, err := b.db.Publish(b.ctx, name, existing, postgres.Migration{})
 	require.NoError(b.t, err)
 	return p
 }

@@ -75,7 +75,7 @@ func (p *Pump) Once(ctx context.Context) (items int, err error) {
 		p.metrics.evaluated(done)
 	}
 	p.starter.Start(done.Orders)
-	if done.Left > 0 {
+	if done.Left+done.Woken > 0 {
 		p.starter.Wake()
 	}
 	return done.Items, err
@@ -102,6 +102,7 @@ func (p *Pump) oneByOne(ctx context.Context) (postgres.Evaluation, error) {
 		all.Items += done.Items
 		all.Orders = append(all.Orders, done.Orders...)
 		all.Left += done.Left
+		all.Woken += done.Woken
 		all.Oldest = done.Oldest
 	}
 	return all, nil

@@ -106,7 +106,7 @@ func TestItemIsAskedOfTheVersionsThatWereLiveWhenItWasWritten(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, 1, list[0].Version, "version 1 was live then")
-	_, err = b.db.Archive(b.ctx, "w")
+	_, err = b.db.Archive(b.ctx, "w", false)
 	require.NoError(t, err)
 	b.finish("w", "u_1")
 	b.event("e_2", "something_else", "u_1")

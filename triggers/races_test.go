@@ -35,7 +35,7 @@ func TestGateIsNeverMistakenWhereAPauseEnds(t *testing.T) {
 		var group sync.WaitGroup
 		group.Go(func() {
 			time.Sleep(time.Duration(i%25) * 60 * time.Microsecond)
-			if _, err := b.db.Resume(b.ctx, "w"); err != nil {
+			if _, err := b.db.Resume(b.ctx, "w", 0); err != nil {
 				t.Errorf("resume: %s", err)
 			}
 		})
@@ -123,7 +123,7 @@ func TestPropertyStaysWhileItemsWaitForAVersionThatNeedsIt(t *testing.T) {
 	b.publish("w", `"triggers": [{"event": "e", "where": {"property": "x", "op": "unknown"}}]`)
 	b.put("u_1", nil)
 	b.event("e_1", "e", "u_1")
-	_, err := b.db.Archive(b.ctx, "w")
+	_, err := b.db.Archive(b.ctx, "w", false)
 	require.NoError(t, err)
 
 	require.ErrorIs(t, b.db.DeleteProperty(b.ctx, "x"), automation.ErrInUse)
@@ -220,7 +220,7 @@ func TestDraftCannotBeArchived(t *testing.T) {
 	_, _, err = b.db.SaveDraft(b.ctx, d, "")
 	require.NoError(t, err)
 
-	_, err = b.db.Archive(b.ctx, "w")
+	_, err = b.db.Archive(b.ctx, "w", false)
 
 	require.ErrorIs(t, err, automation.ErrNotActive)
 	require.NoError(t, b.db.DeleteDefinition(b.ctx, "w", ""))

@@ -114,7 +114,7 @@ func (w *world) happens(user string) {
 			return
 		}
 		for _, id := range w.texts(`select id::text from enrollments where definition = 'other' and user_id = $1 and ended_at is null`, user) {
-			_, _, err := w.db.Unenroll(w.ctx, id, "by hand")
+			_, _, err := w.db.Unenroll(w.ctx, id, "by hand", "")
 			require.NoError(w.t, err)
 		}
 	}

@@ -175,7 +175,7 @@ func TestPublicationAbortsTheRunOfTheVersionBefore(t *testing.T) {
 	for name, end := range map[string]func(b *bundle){
 		"publication": func(b *bundle) { b.publish("w", whenever(`{"property": "phone", "op": "known"}`)) },
 		"archive": func(b *bundle) {
-			_, err := b.db.Archive(b.ctx, "w")
+			_, err := b.db.Archive(b.ctx, "w", false)
 			require.NoError(b.t, err)
 		},
 	} {

@@ -185,7 +185,7 @@ func TestFiringOfAPausedWorkflowIsMissed(t *testing.T) {
 	r := o.only("w")
 	require.Equal(t, []any{postgres.RunMissed, wasPaused, 0}, []any{r.Status, r.Reason, r.Matched})
 
-	_, err = o.db.Resume(o.ctx, "w")
+	_, err = o.db.Resume(o.ctx, "w", 0)
 	require.NoError(t, err)
 	require.Zero(t, o.open("w"), "it is not made up for")
 
@@ -216,7 +216,7 @@ func TestFiringThatWasDueInAPauseIsMissedThoughThePauseHasEnded(t *testing.T) {
 	t.Parallel()
 	for name, then := range map[string]func(o office) error{
 		"resumed": func(o office) error {
-			_, err := o.db.Resume(o.ctx, "w")
+			_, err := o.db.Resume(o.ctx, "w", 0)
 			return err
 		},
 		"published again": func(o office) error {
@@ -257,7 +257,7 @@ func TestArchivedWorkflowFiresNoMore(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	o.publish("w", on(daily("09:30"), ""))
-	_, err := o.db.Archive(o.ctx, "w")
+	_, err := o.db.Archive(o.ctx, "w", false)
 	require.NoError(t, err)
 
 	o.pass(10 * day)
@@ -290,7 +290,7 @@ func TestArchivedWorkflowEnrollsNobodyByARunThatWasOpen(t *testing.T) {
 			}
 			in := len(o.inside("w"))
 
-			_, err := o.db.Archive(o.ctx, "w")
+			_, err := o.db.Archive(o.ctx, "w", false)
 			require.NoError(t, err)
 			require.NoError(t, o.account(o.ctx))
 			r := o.run(o.only("w"))
@@ -499,7 +499,7 @@ func TestResumedWorkflowFiresThoughTemporalWasNotLookedAtSince(t *testing.T) {
 	ref := postgres.ScheduleRef{Definition: "w", Version: 1, Trigger: 0}
 	require.NoError(t, o.db.ScheduleSeen(o.ctx, ref, true, "paused with its workflow"))
 
-	_, err = o.db.Resume(o.ctx, "w")
+	_, err = o.db.Resume(o.ctx, "w", 0)
 	require.NoError(t, err)
 	o.pass(time.Hour)
 	require.NoError(t, o.account(o.ctx))

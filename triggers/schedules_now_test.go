@@ -71,7 +71,7 @@ func TestRunByHandThatNamesNoScheduleIsRefused(t *testing.T) {
 	o.publish("none", `"triggers": [{"event": "signed_up"}]`)
 	o.publish("two", `"triggers": [`+schedule+`, {"event": "signed_up"}, `+schedule+`]`)
 	o.publish("archived", on(daily("09:30"), ""))
-	_, err := o.db.Archive(o.ctx, "archived")
+	_, err := o.db.Archive(o.ctx, "archived", false)
 	require.NoError(t, err)
 	_, _, err = o.db.SaveDraft(o.ctx, o.document("draft", on(daily("09:30"), "")), "")
 	require.NoError(t, err)

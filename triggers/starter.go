@@ -151,12 +151,25 @@ func (s *Starter) Hand(ctx context.Context, o postgres.Order, l lane) error {
 	if err != nil {
 		return err
 	}
+	in := workflows.EnrollmentInput{EnrollmentID: o.ID, UserID: o.UserID, Program: version.Program}
+	again := enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+	if o.Attempt > 0 { // the run that failed is closed
+		at, err := s.db.PositionOf(ctx, o.ID)
+		if err != nil {
+			return err
+		}
+		in.At = &workflows.Position{Step: at.Step, Visits: at.Visits}
+		again = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
+	if o.FastForward {
+		ctx = WithTimeSkipping(ctx)
+	}
 	_, err = s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       automation.TemporalWorkflowID(o.Definition, o.UserID, o.Ordinal),
 		TaskQueue:                                workflows.TaskQueue,
-		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDReusePolicy:                    again,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		EnableEagerStart:                         s.eager && l == single,
 		Priority:                                 temporal.Priority{PriorityKey: l.priority()},
@@ -167,7 +180,7 @@ func (s *Starter) Hand(ctx context.Context, o postgres.Order, l lane) error {
 			workflows.VersionAttribute.ValueSet(int64(o.Version)),
 			workflows.UserAttribute.ValueSet(o.UserID),
 		),
-	}, workflows.Enrollment, workflows.EnrollmentInput{EnrollmentID: o.ID, UserID: o.UserID, Program: version.Program})
+	}, workflows.Enrollment, in)
 	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
 		return nil
 	}
@@ -267,13 +280,15 @@ func (s *Starter) tell(ctx context.Context, c postgres.Command) error {
 	switch c.Kind {
 	case "resume":
 		err = s.temporal.SignalWorkflow(ctx, c.TemporalWorkflowID, "", workflows.ResumeSignal, nil)
+	case "wake":
+		err = s.temporal.SignalWorkflow(ctx, c.TemporalWorkflowID, "", workflows.WakeSignal, nil)
 	default:
 		if err = s.unenroll(ctx, c); err != nil && !isGone(err) {
 			// No worker answers. A cancellation is kept by the server until one does.
 			err = s.temporal.CancelWorkflow(ctx, c.TemporalWorkflowID, "")
 		}
 	}
-	if isGone(err) {
+	if isGone(err) && (c.Kind != "wake" || !c.Live) { // else it is about to begin
 		return nil
 	}
 	return err

@@ -36,6 +36,6 @@ func judge(q *postgres.Question) postgres.Verdict {
 			k.judge(q, &v)
 		}
 	}
-	judgeLeaving(q, &v)
+	judgeInside(q, &v)
 	return v
 }

@@ -30,7 +30,10 @@ type enrollment struct {
 	position  Position
 	scope     workflow.Context // what the program runs in; cancelled when the enrollment is taken out
 	stopped   string           // why it was taken out; "" while it was not
-	completed bool             // the last step recorded the end already
+	resumed   workflow.ReceiveChannel
+	woken     workflow.ReceiveChannel
+	left      string // the step that was left last, where it always leads to the same one
+	completed bool   // the last step recorded the end already
 	log       log.Logger
 }
 
@@ -41,6 +44,7 @@ func (e *enrollment) setup(ctx workflow.Context) error {
 	e.log = log.With(workflow.GetLogger(ctx), "enrollment_id", e.EnrollmentID)
 	scope, stop := workflow.WithCancel(ctx)
 	e.scope = scope
+	e.resumed, e.woken = workflow.GetSignalChannel(ctx, ResumeSignal), workflow.GetSignalChannel(ctx, WakeSignal)
 	return workflow.SetUpdateHandler(ctx, UnenrollUpdate, func(_ workflow.Context, reason string) error {
 		e.stopped = reason
 		stop()
@@ -56,18 +60,37 @@ func (e *enrollment) run(ctx workflow.Context) (EnrollmentResult, error) {
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			return EnrollmentResult{}, e.continueAsNew(ctx)
 		}
+		if err := e.attend(AttendInput{Step: e.position.Step, After: e.left}); err != nil && !errors.Is(err, errMoved) {
+			return e.fault(ctx, nil, err)
+		}
+		if e.position.Step == "" {
+			break
+		}
 		node, ok := e.Program.Node(e.position.Step)
 		if !ok {
 			return EnrollmentResult{}, fmt.Errorf("version %d of %s has no step %s", e.Program.Version, e.Program.Definition, e.position.Step)
 		}
 		next, err := e.visit(node)
-		if node.Kind == automation.ExitStep {
+		leaves, isLeaving := errors.AsType[errLeaves](err)
+		switch {
+		case errors.Is(err, errMoved):
+			e.left = ""
+			continue
+		case errors.Is(err, errAsleep):
+			return EnrollmentResult{}, e.continueAsNew(ctx)
+		case isLeaving:
+			return e.finish(ctx, automation.Completed, string(leaves))
+		case node.Kind == automation.ExitStep:
 			return e.finish(ctx, automation.Completed, node.Reason)
-		}
-		if err != nil {
+		case err != nil && e.rescued(node, err):
+			next = *node.Rescue
+		case err != nil:
 			return e.fault(ctx, node, err)
 		}
-		e.position.Step = next
+		e.position.Step, e.left = next, ""
+		if len(node.Arms) == 0 && node.Kind != automation.GotoStep && err == nil {
+			e.left = node.ID
+		}
 	}
 	if e.stopped != "" {
 		return e.finish(ctx, automation.Unenrolled, e.stopped)
@@ -78,17 +101,37 @@ func (e *enrollment) run(ctx workflow.Context) (EnrollmentResult, error) {
 // visit enters a step and returns the one that follows.
 func (e *enrollment) visit(n *automation.Node) (next string, err error) {
 	e.position.Visits[n.ID]++
-	in := StepInput{EnrollmentID: e.EnrollmentID, Step: n.ID, Visit: e.position.Visits[n.ID], Last: n.Next == ""}
+	in := StepInput{
+		EnrollmentID: e.EnrollmentID, Step: n.ID, Visit: e.position.Visits[n.ID], Last: n.Next == "" && n.Rescue == nil,
+		At: workflow.Now(e.scope).UTC(), Hours: e.Program.Hours, Timed: n.Timed,
+	}
 	switch n.Kind {
 	case automation.ActionStep:
 		return n.Next, e.action(n, in)
 	case automation.DelayStep:
 		return n.Next, e.delay(n, in)
-	case automation.BranchStep:
+	case automation.WaitStep:
+		return n.Next, e.waitFor(n, in)
+	case automation.BranchStep, automation.BranchOnStep, automation.SplitStep:
+		in.Kind = n.Kind
 		return e.branch(n, in)
+	case automation.GotoStep:
+		if n.Times == 0 || in.Visit <= n.Times {
+			return n.To, nil
+		}
+		return n.Next, nil
 	default:
 		return "", nil
 	}
+}
+
+// rescued reports whether the enrollment goes on though a step failed for good, and records that.
+func (e *enrollment) rescued(n *automation.Node, failed error) bool {
+	if n.Rescue == nil || e.stopped != "" || errors.Is(failed, errEnded) || e.scope.Err() != nil {
+		return false
+	}
+	in := FailureInput{StepInput{EnrollmentID: e.EnrollmentID, Step: n.ID, Visit: e.position.Visits[n.ID], At: workflow.Now(e.scope).UTC()}, cause(failed)}
+	return local(e.scope, label(n)+" failed, the flow goes on", NoteFailureActivity, in, nil) == nil
 }
 
 // fault turns the error of a step into the end of the enrollment.
@@ -100,6 +143,8 @@ func (e *enrollment) fault(ctx workflow.Context, n *automation.Node, err error) 
 		return e.finish(ctx, "", "") // how it ended, the database knows
 	case ctx.Err() != nil:
 		return e.finish(ctx, automation.Unenrolled, "canceled in Temporal")
+	case n == nil:
+		return EnrollmentResult{}, err
 	default:
 		return e.finish(ctx, automation.Failed, fmt.Sprintf("step %s: %s", n.ID, cause(err)))
 	}
@@ -132,13 +177,14 @@ func (e *enrollment) finish(ctx workflow.Context, status automation.EnrollmentSt
 	return result, workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 }
 
-// continueAsNew starts the next run at the step that would be entered now. Nothing is pending
-// then: a resumption is only sent to an enrollment that is held at an action, and an unenrollment
-// is in the database before it is sent.
+// continueAsNew starts the next run at the step that would be entered now. What is signalled
+// meanwhile is not lost: Temporal refuses to end this run before it has seen every signal, each says no
+// more than that the database has news, and that this is so goes along.
 func (e *enrollment) continueAsNew(ctx workflow.Context) error {
 	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
 		return err
 	}
+	e.nudged()
 	next := e.EnrollmentInput
 	next.At = &e.position
 	return workflow.NewContinueAsNewError(ctx, Enrollment, next)

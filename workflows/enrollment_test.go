@@ -88,7 +88,7 @@ func program(t *testing.T, steps string) workflows.EnrollmentInput {
 	t.Helper()
 	d, err := automation.ParseDocument([]byte(`{"name": "w", "triggers": [{"manual": true}], "steps": ` + steps + `}`))
 	require.NoError(t, err)
-	catalog := automation.Catalog{{Kind: "send_webhook", FirstTry: time.Second}}
+	catalog := automation.Catalog{Actions: []automation.ActionKind{{Kind: "send_webhook", FirstTry: time.Second}}}
 	return workflows.EnrollmentInput{EnrollmentID: "e_1", UserID: "u_1", Program: d.Compile(1, catalog)}
 }
 

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -30,27 +31,33 @@ func (e *enrollment) action(n *automation.Node, in StepInput) error {
 			return err
 		}
 		e.completed = result.Completed
-		if again, err := e.admitted(n, result.Outcome); !again {
+		if result.Outcome == Shut {
+			why := "Before **" + label(n) + "**, outside of the hours: held until **" + result.Shown + "**"
+			if _, err := e.sleep(n, in, result.Until, why, label(n)+" · held until "+result.Shown); err != nil {
+				return err
+			}
+		} else if again, err := e.admitted(n, in, result.Outcome); !again {
 			return err
 		}
+		in.At = workflow.Now(e.scope).UTC()
 	}
 }
 
 // admitted judges whether a step was let in. While its definition is paused it waits for the
 // resumption and asks to try again.
-func (e *enrollment) admitted(n *automation.Node, o Outcome) (again bool, err error) {
+func (e *enrollment) admitted(n *automation.Node, in StepInput, o Outcome) (again bool, err error) {
 	switch o {
 	case Done:
 		return false, nil
 	case Kept:
 		workflow.SetCurrentDetails(e.scope, e.details("Held before **"+label(n)+"**: the workflow is paused"))
-		selector := workflow.NewSelector(e.scope)
-		selector.AddReceive(workflow.GetSignalChannel(e.scope, ResumeSignal), func(c workflow.ReceiveChannel, _ bool) {
-			c.Receive(e.scope, nil)
-		})
-		selector.AddReceive(e.scope.Done(), func(workflow.ReceiveChannel, bool) {})
-		selector.Select(e.scope)
-		return e.scope.Err() == nil, e.scope.Err()
+		if err := workflow.Await(e.scope, func() bool { return e.resumed.ReceiveAsync(nil) || e.nudged() }); err != nil {
+			return false, err
+		}
+		if err := e.attend(inside(n, in)); err != nil {
+			return false, err
+		}
+		return true, nil
 	default:
 		return false, errEnded
 	}
@@ -71,20 +78,27 @@ func (e *enrollment) try(n *automation.Node, in StepInput) (result ActionResult,
 			return result, err
 		}
 		if pause := rest(err); pause > 0 {
-			timer := workflow.NewTimerWithOptions(e.scope, pause, workflow.TimerOptions{Summary: n.ID + " · rests before it is tried again"})
+			resting, stop := workflow.WithCancel(e.scope)
+			timer := workflow.NewTimerWithOptions(resting, pause, workflow.TimerOptions{Summary: n.ID + " · rests before it is tried again"})
 			workflow.SetCurrentDetails(e.scope, e.details("Tries **"+summary+"** again soon: "+cause(err)))
-			if err := timer.Get(e.scope, nil); err != nil {
+			if err := e.settle(n, in, timer); err != nil {
+				stop()
 				return result, err
 			}
 		}
 	}
-	err = workflow.ExecuteActivity(workflow.WithActivityOptions(e.scope, workflow.ActivityOptions{
+	trying, stop := workflow.WithCancel(e.scope)
+	future := workflow.ExecuteActivity(workflow.WithActivityOptions(trying, workflow.ActivityOptions{
 		StartToCloseTimeout:    attemptLimit,
 		ScheduleToCloseTimeout: patience,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: firstPause, BackoffCoefficient: 3, MaximumInterval: 8 * time.Hour},
 		Summary:                summary,
-	}), n.Action, in).Get(e.scope, &result)
-	return result, err
+	}), n.Action, in)
+	if err := e.settle(n, in, future); err != nil {
+		stop() // what is being tried at this moment may still be done
+		return result, err
+	}
+	return result, future.Get(e.scope, &result)
 }
 
 // forGood reports whether an action must not be tried again.
@@ -102,29 +116,107 @@ func rest(err error) time.Duration {
 	return 0
 }
 
-// delay waits for an amount of time, counted from now.
+// delay waits for time. The instant is decided by the database, once, and again when what it depends on
+// has changed.
 func (e *enrollment) delay(n *automation.Node, in StepInput) error {
-	var wait DelayResult
-	err := local(e.scope, "begin "+n.ID, BeginDelayActivity,
-		DelayInput{StepInput: in, Until: workflow.Now(e.scope).Add(time.Duration(n.Delay)).UTC()}, &wait)
-	switch {
-	case err != nil:
-		return err
-	case wait.Outcome == Ended:
-		return errEnded
-	}
-	remaining := wait.Until.Sub(workflow.Now(e.scope))
-	if remaining <= 0 {
-		return nil
-	}
-	if remaining >= worthShowing {
-		if err := workflow.UpsertTypedSearchAttributes(e.scope, StepAttribute.ValueSet(n.ID)); err != nil {
+	for {
+		ask := DelayInput{StepInput: in}
+		if n.Rule == "" {
+			ask.Until = in.At.Add(time.Duration(n.Delay))
+		}
+		var wait DelayResult
+		if err := local(e.scope, "begin "+n.ID, BeginDelayActivity, ask, &wait); err != nil {
 			return err
 		}
+		switch wait.Outcome {
+		case Ended:
+			return errEnded
+		case Leave:
+			return errLeaves(wait.Reason)
+		}
+		rule := cmp.Or(n.Rule, n.Delay.String())
+		over, err := e.sleep(n, in, wait.Until, "In **"+label(n)+"**, waiting until **"+wait.Shown+"**", n.ID+" · "+rule+", until "+wait.Shown)
+		if over || err != nil {
+			return err
+		}
+		in.At = workflow.Now(e.scope).UTC()
 	}
-	workflow.SetCurrentDetails(e.scope, e.details("In **"+label(n)+"**, waiting until **"+wait.Shown+"**"))
-	timer := workflow.NewTimerWithOptions(e.scope, remaining, workflow.TimerOptions{Summary: n.ID + " · " + n.Delay.String() + ", until " + wait.Shown})
-	return timer.Get(e.scope, nil)
+}
+
+// longWait is for how long a wait lasts at least to be waited in a run whose history is short, and
+// shortHistory how many events such a one has.
+const (
+	longWait     = 24 * time.Hour
+	shortHistory = 500
+)
+
+// sleep waits until an instant, or without end where there is none; it says whether that has come. What
+// is wanted of the enrollment meanwhile is followed.
+func (e *enrollment) sleep(n *automation.Node, in StepInput, until time.Time, where, summary string) (over bool, err error) {
+	remaining := until.Sub(workflow.Now(e.scope))
+	forEver := until.IsZero()
+	if !forEver && remaining <= 0 {
+		return true, nil
+	}
+	long := forEver || remaining >= longWait
+	if long && workflow.GetInfo(e.scope).GetCurrentHistoryLength() > shortHistory {
+		e.reenter(n.ID)
+		return false, errAsleep
+	}
+	if forEver || remaining >= worthShowing {
+		if err := workflow.UpsertTypedSearchAttributes(e.scope, StepAttribute.ValueSet(n.ID)); err != nil {
+			return false, err
+		}
+	}
+	workflow.SetCurrentDetails(e.scope, e.details(where))
+	sleeping, stop := workflow.WithCancel(e.scope)
+	due := func() bool { return false }
+	if !forEver {
+		timer := workflow.NewTimerWithOptions(sleeping, remaining, workflow.TimerOptions{Summary: summary})
+		due = timer.IsReady
+	}
+	if err := workflow.Await(e.scope, func() bool { return due() || e.nudged() }); err != nil {
+		return false, err
+	}
+	if due() {
+		return true, nil
+	}
+	stop()
+	return false, e.attend(inside(n, in))
+}
+
+// waitFor waits until something happens. The database decides whether it did, or the time was up first.
+func (e *enrollment) waitFor(n *automation.Node, in StepInput) error {
+	ask := WaitInput{StepInput: in, AtMost: n.AtMost}
+	activity := BeginWaitActivity
+	for {
+		var wait WaitResult
+		if err := local(e.scope, label(n), activity, ask, &wait); err != nil {
+			return err
+		}
+		if wait.Outcome == Ended {
+			return errEnded
+		}
+		if wait.Over {
+			return nil
+		}
+		summary := n.ID + " · waits for " + n.Rule
+		if !wait.Until.IsZero() {
+			summary += ", until " + wait.Shown
+		}
+		over, err := e.sleep(n, in, wait.Until, "In **"+label(n)+"**, waiting for **"+n.Rule+"**"+untilShown(wait), summary)
+		if err != nil {
+			return err
+		}
+		activity, ask.TimedUp, ask.At = EndWaitActivity, over, workflow.Now(e.scope).UTC()
+	}
+}
+
+func untilShown(w WaitResult) string {
+	if w.Until.IsZero() {
+		return ""
+	}
+	return ", until **" + w.Shown + "**"
 }
 
 // branch decides where the flow goes on.
@@ -134,7 +226,7 @@ func (e *enrollment) branch(n *automation.Node, in StepInput) (next string, err 
 		if err := local(e.scope, label(n), TakeBranchActivity, in, &taken); err != nil {
 			return "", err
 		}
-		again, err := e.admitted(n, taken.Outcome)
+		again, err := e.admitted(n, in, taken.Outcome)
 		if !again {
 			if err != nil {
 				return "", err

@@ -169,7 +169,7 @@ func configure(o options, stack *devstack.Stack, outside *world.World, log *slog
 		Mail:           email.Config{Addr: outside.SMTPAddr(), From: "Rollcall <rollcall@example.com>", TLS: email.None},
 		Slack:          slack.Config{Token: "xoxb-development", APIURL: outside.SlackURL()},
 		Sheets:         sheets.Config{Endpoint: outside.SheetsURL(), CredentialsJSON: outside.GoogleCredentials()},
-		WebhookSecrets: []string{devSecret}, AllowAddrs: allowed,
+		WebhookSecrets: []string{devSecret}, AllowAddrs: allowed, FastForward: true,
 	}, nil
 }
 

@@ -44,7 +44,7 @@ func seed(ctx context.Context, service *app.App, worldAddr string) error {
 		if _, _, err := db.SaveDraft(ctx, document, ""); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		if _, err := db.Publish(ctx, document.Name, postgres.Existing{}); err != nil {
+		if _, err := db.Publish(ctx, document.Name, postgres.Existing{}, postgres.Migration{}); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 	}

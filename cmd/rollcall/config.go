@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 
 	"rollcall/app"
+	"rollcall/automation"
 	"rollcall/filter"
 )
 
@@ -26,6 +27,7 @@ const defaultListen = "127.0.0.1:8080"
 //	ROLLCALL_API_KEYS                 bearer keys, separated by commas; required unless listening on loopback
 //	ROLLCALL_TEMPORAL_UI_URL          address of Temporal's Web UI, for links in answers
 //	ROLLCALL_TIME_ZONE                where workflows read local times that do not say it; default UTC
+//	ROLLCALL_HOLIDAYS                 the country whose holidays are no business days, such as PL; default none
 //	ROLLCALL_LOG_LEVEL                debug, info, warn or error; default info
 //	ROLLCALL_SMTP_ADDR                host:port of the mail server; without it there is no mail
 //	ROLLCALL_SMTP_USERNAME            and
@@ -80,6 +82,9 @@ func configFromEnv(getenv func(string) string, stderr io.Writer) (app.Config, er
 		return c, fmt.Errorf("temporal: %w", err)
 	}
 	var level slog.Level
+	if c.Holidays = getenv("ROLLCALL_HOLIDAYS"); c.Holidays != "" && !automation.CheckCountry(c.Holidays) {
+		return c, fmt.Errorf("ROLLCALL_HOLIDAYS must be one of %s", strings.Join(automation.HolidayCountries, ", "))
+	}
 	if c.TimeZone = getenv("ROLLCALL_TIME_ZONE"); c.TimeZone != "" {
 		if _, err := filter.LoadZone(c.TimeZone); err != nil {
 			return c, errors.New("ROLLCALL_TIME_ZONE must be the name of a time zone such as Europe/Warsaw")

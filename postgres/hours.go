@@ -1,0 +1,81 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"rollcall/automation"
+	"rollcall/filter"
+)
+
+// ShutError says that an action must not start at this hour.
+type ShutError struct {
+	Until time.Time // when it may
+	Shown string    // that instant in the zone in which the hours are read
+}
+
+func (e *ShutError) Error() string { return "outside of the hours of the workflow, until " + e.Shown }
+
+// checkHours returns a *ShutError outside of the hours of a definition, and records that the visit is
+// held. It says nothing about an enrollment that is not live: the gate does.
+func (db *DB) checkHours(ctx context.Context, q querier, ref VisitRef, kind string) error {
+	if !ref.Hours {
+		return nil
+	}
+	e, err := one[struct {
+		Definition string
+		Version    int
+		Zone       string
+	}](ctx, q, `
+		select e.definition, e.version, coalesce(u.properties ->> 'time_zone', '') as zone
+		from enrollments e left join users u on u.id = e.user_id where e.id = $1`, ref.EnrollmentID)
+	if err != nil {
+		return err
+	}
+	version, err := db.published(ctx, q, e.Definition, e.Version)
+	if err != nil || version.Document.Hours == nil {
+		return err
+	}
+	calendar := version.hours
+	calendar.Zone = version.local(e.Zone)
+	now := db.clockOf(ref)
+	open, closes, ok := version.Document.Hours.NextOpen(now, calendar)
+	if !ok {
+		return fmt.Errorf("the hours of the workflow never come again: %w", automation.ErrInvalid)
+	}
+	if !open.After(now) {
+		return nil
+	}
+	until := version.Document.Hours.Release(open, closes, ref.EnrollmentID+"/"+ref.Step).UTC()
+	tag, err := q.Exec(ctx, `
+		with live as (
+			update enrollments set status = 'active', step = $2, started_at = coalesce(started_at, $5), waiting_until = $6
+			where id = $1 and status in ('pending', 'active') returning id
+		), waited as (
+			update visits v set status = 'done', finished_at = $5 from live where v.enrollment_id = $1 and v.status = 'waiting'
+		)
+		insert into visits as v (enrollment_id, step, visit, kind, status, attempts, until, started_at)
+		select id, $2, $3, $4, 'held', 0, $6, $5 from live
+		on conflict (enrollment_id, step, visit) do update set status = 'held', until = excluded.until where v.status <> 'done'`,
+		ref.EnrollmentID, ref.Step, ref.Visit, kind, now, until)
+	if err != nil || tag.RowsAffected() == 0 { // it has ended, or the action is done
+		return err
+	}
+	return &ShutError{until, shownIn(until, calendar.Zone)}
+}
+
+// local is the zone in which the version reads and shows times for a user whose own zone has that name.
+func (p *Published) local(own string) *time.Location {
+	if p.Document.TimeZone == filter.OwnZone {
+		if zone, err := filter.LoadZone(own); err == nil {
+			return zone
+		}
+	}
+	return p.Document.Zone()
+}
+
+// shownIn is an instant for people.
+func shownIn(at time.Time, zone *time.Location) string {
+	return at.In(zone).Format("Mon 2 Jan 2006 15:04:05 MST")
+}

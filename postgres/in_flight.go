@@ -1,0 +1,166 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/automation"
+	"rollcall/strictjson"
+)
+
+// InFlight is the enrollments that stand at one step of one older version, and what becomes of them.
+type InFlight struct {
+	Version int    `json:"version"`
+	Step    string `json:"step,omitempty" doc:"Where they stand; empty where they have not begun."`
+	Waits   bool   `json:"waits" doc:"They wait there, or are held."`
+	Count   int    `json:"count"`
+	Then    string `json:"then" enum:"finishes,stays,moves,completes" doc:"They finish on their version; or stay in the step, whose end is found anew; or go on at another one; or have come to their end."`
+	To      string `json:"to,omitempty" doc:"Of those that move: where to."`
+}
+
+// Foresee tells what publishing the draft of a definition would mean to the enrollments that run. It
+// changes nothing.
+func (db *DB) Foresee(ctx context.Context, name string, m Migration) (*Publication, error) {
+	d, err := db.Definition(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := db.Properties(ctx)
+	if err != nil {
+		return nil, err
+	}
+	document, err := automation.ParseDocument(d.Draft)
+	if err != nil {
+		return nil, err
+	}
+	if err := automation.Invalid("the workflow", document.Validate(db.catalog, schema)); err != nil {
+		return nil, err
+	}
+	p := &Publication{Workflow: name, Version: d.LiveVersion, Hash: d.DraftHash}
+	live, err := db.Version(ctx, name, d.LiveVersion)
+	switch {
+	case errors.Is(err, automation.ErrNotFound), err == nil && live.Hash != d.DraftHash:
+		p.Version, p.Changed = d.LiveVersion+1, true // or a later one, where it was archived
+	case err != nil:
+		return nil, err
+	}
+	version, err := db.prepare(d.Draft, p.Version, schema)
+	if err != nil {
+		return nil, err
+	}
+	if p.Changed {
+		version.Number = 0 // none is on it
+	}
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		p.InFlight, err = db.settleInFlight(ctx, tx, version, m, false)
+		return err
+	})
+	return p, err
+}
+
+// settleInFlight finds what becomes of the enrollments that run on other versions than one and, where
+// it is not only asked, lets it happen.
+func (db *DB) settleInFlight(ctx context.Context, tx pgx.Tx, version *Published, m Migration, act bool) ([]InFlight, error) {
+	if err := checkMapping(version, m.Mapping); err != nil {
+		return nil, err
+	}
+	groups, err := collect[InFlight](ctx, tx, `
+		select e.version, e.step, coalesce(v.status in ('waiting', 'held'), false) as waits, count(*) as count, '' as then, '' as to
+		from enrollments e left join lateral (
+			select status from visits where enrollment_id = e.id and step = e.step order by visit desc limit 1) v on true
+		where e.definition = $1 and e.version <> $2 and e.ended_at is null
+		group by 1, 2, 3 order by 1, 2, 3`, version.Name, version.Number)
+	if err != nil {
+		return nil, err
+	}
+	for i := range groups {
+		g := &groups[i]
+		if g.Then = "finishes"; !m.Migrate {
+			continue
+		}
+		old, err := db.published(ctx, tx, version.Name, g.Version)
+		if err != nil {
+			return nil, err
+		}
+		at := automation.Place{Step: g.Step, Inside: true}
+		if g.Step == "" {
+			at = automation.Place{Step: old.Program.Start}
+		}
+		switch landing := old.Program.Land(&version.Program, at, m.Mapping); {
+		case landing.Stays:
+			g.Then = "stays"
+		case landing.Step == "":
+			g.Then = "completes"
+		default:
+			g.Then, g.To = "moves", landing.Step
+		}
+	}
+	if !m.Migrate || !act || len(groups) == 0 {
+		return groups, nil
+	}
+	return groups, db.migrateAll(ctx, tx, version, m)
+}
+
+func checkMapping(version *Published, mapping map[string]string) error {
+	var problems automation.Problems
+	for _, from := range slices.Sorted(maps.Keys(mapping)) {
+		if _, known := version.Program.Node(mapping[from]); !known {
+			problems.Add(strictjson.Field("/mapping", from), "unknown-step", "the new version has no step %q", mapping[from])
+		}
+	}
+	return automation.Invalid("the mapping", problems)
+}
+
+// migrateAll wants every enrollment that runs on another version to go on in this one. Those that are
+// held for approval have not begun, so they are moved at once.
+func (db *DB) migrateAll(ctx context.Context, tx pgx.Tx, version *Published, m Migration) error {
+	now := db.clock()
+	batch := &pgx.Batch{}
+	batch.Queue(`update enrollments set version = $2, due = $3 where definition = $1 and version <> $2 and status = 'held'`, version.Name, version.Number, now)
+	batch.Queue(`
+		with wanted as (
+			insert into interventions (enrollment_id, kind, step, version, mapping, actor, at)
+			select id, 'migrate', step, $2, $3, $4, $5 from enrollments
+			where definition = $1 and version <> $2 and ended_at is null and status <> 'held' returning enrollment_id
+		)
+		insert into commands (enrollment_id, kind) select enrollment_id, 'wake' from wanted`,
+		version.Name, version.Number, m.Mapping, m.Actor, now)
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// endAll takes everybody out of a definition.
+func (in *ingest) endAll(ctx context.Context, definition, reason string) error {
+	live, err := in.db.live(ctx, in, in.epoch)
+	if err != nil {
+		return err
+	}
+	_, err = in.Exec(ctx, `
+		with ended as (
+			update enrollments set status = 'unenrolled', rejected = rejected or status = 'held',
+				held_until = case when status = 'held' then $3 else held_until end,
+				reason = $2, ended_at = $3, ended_seq = nextval('moments'), waiting_until = null, due = null
+			where definition = $1 and ended_at is null returning id, definition, user_id, depth
+		), stopped as (
+			update visits v set status = 'stopped', finished_at = $3
+			from ended e where v.enrollment_id = e.id and v.status in ('waiting', 'held', 'running')
+		), item as (
+			insert into work_items (user_id, epoch, depth, at, properties, changed, events, workflows)
+			select u.id, $4, e.depth + 1, $3, u.properties, '{}', '[]', array[e.definition]
+			from ended e join users u on u.id = e.user_id where e.definition = any($5) order by u.id for no key update of u
+		)
+		insert into commands (enrollment_id, kind) select id, 'unenroll' from ended`, definition, reason, in.now, in.epoch, live.passages())
+	return err
+}
+
+// FailedEnrollments lists the ids of enrollments of a definition that failed, the latest first: those of
+// a list where it is not nil, and at one step where that is named.
+func (db *DB) FailedEnrollments(ctx context.Context, definition string, ids []string, step string, limit int) ([]string, error) {
+	return collectScalars[string](ctx, db.pool, `
+		select id::text from enrollments
+		where definition = $1 and status = 'failed' and ($2::text[] is null or id::text = any($2)) and ($3 = '' or step = $3)
+		order by ended_at desc limit $4`, definition, ids, step, limit)
+}
