@@ -44,14 +44,15 @@ type Deps struct {
 // Set is all activities of Rollcall.
 type Set struct {
 	Deps
-	templates *templates
-	byKind    map[string]runner
-	catalog   automation.Catalog
+	templates  *templates
+	byKind     map[string]runner
+	rehearsals map[string]rehearsal
+	catalog    automation.Catalog
 }
 
 // New lists the actions. A kind that stands twice panics.
 func New(d Deps) *Set {
-	s := &Set{Deps: d, templates: &templates{newLiquid()}, byKind: map[string]runner{}}
+	s := &Set{Deps: d, templates: &templates{newLiquid()}, byKind: map[string]runner{}, rehearsals: map[string]rehearsal{}}
 	addInside(s, &SetProperty{})
 	addInside(s, &Notify{})
 	add(s, &SendEmail{d.DB, d.Mail})
@@ -212,6 +213,7 @@ func enter[P Params](s *Set) (kind string) {
 	if s.byKind[kind] != nil {
 		panic(fmt.Sprintf("activities: action %s stands twice", kind))
 	}
+	s.rehearsals[kind] = rehearse[P](s)
 	title, description := zero.About()
 	s.catalog.Actions = append(s.catalog.Actions, automation.ActionKind{
 		Kind: kind, Title: title, Description: description, FirstTry: zero.FirstTry(),

@@ -21,19 +21,7 @@ func (s *Set) takeBranch(ctx context.Context, in workflows.StepInput) (workflows
 	ref := refOf(in)
 	ref.Hours = false // branches pass at any hour
 	arm, gate, err := s.DB.TakeBranch(ctx, ref, string(kind), func(c postgres.Choice) (int, error) {
-		step, ok := c.Version.Document.Step(in.Step)
-		if !ok {
-			return 0, fmt.Errorf("step %s: %w", in.Step, automation.ErrNotFound)
-		}
-		switch kind {
-		case automation.BranchOnStep:
-			value, err := s.valueOf(step.BranchOn, c)
-			return caseOf(step.Cases, value), err
-		case automation.SplitStep:
-			return partOf(step.Split, c.Enrollment.Workflow, in.Step, c.User.ID), nil
-		default:
-			return c.Version.Arm(in.Step, c.Subject)
-		}
+		return s.Choose(kind, in.Step, c)
 	})
 	s.Metrics.late(gate)
 	outcome, err := judged(err)
@@ -41,6 +29,23 @@ func (s *Set) takeBranch(ctx context.Context, in workflows.StepInput) (workflows
 		err = failure(s.fail(ctx, ref, postgres.Failure{Kind: string(kind), RolledBack: true}, err))
 	}
 	return workflows.BranchResult{Outcome: outcome, Arm: arm}, err
+}
+
+// Choose decides which way a branch takes.
+func (s *Set) Choose(kind automation.StepKind, branch string, c postgres.Choice) (arm int, err error) {
+	step, ok := c.Version.Document.Step(branch)
+	if !ok {
+		return 0, fmt.Errorf("step %s: %w", branch, automation.ErrNotFound)
+	}
+	switch kind {
+	case automation.BranchOnStep:
+		value, err := s.valueOf(step.BranchOn, c)
+		return caseOf(step.Cases, value), err
+	case automation.SplitStep:
+		return partOf(step.Split, c.Enrollment.Workflow, branch, c.User.ID), nil
+	default:
+		return c.Version.Arm(branch, c.Subject)
+	}
 }
 
 // valueOf is the value that decides a branch.

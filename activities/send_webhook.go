@@ -70,6 +70,9 @@ func (p SendWebhookParams) checkURL(c *Checking) {
 	}
 }
 
+// Foresee says what a receiver answers that takes it.
+func (SendWebhookParams) Foresee() map[string]any { return map[string]any{"status": http.StatusOK} }
+
 // Do sends the request.
 func (a *SendWebhook) Do(ctx context.Context, c Call[SendWebhookParams]) (Output, error) {
 	if a.webhook == nil {

@@ -93,8 +93,12 @@ func (p SetPropertyParams) checkValue(c *Checking, property automation.Property,
 
 // DoInside changes the user in the transaction that records the visit.
 func (*SetProperty) DoInside(ctx context.Context, tx *postgres.Inside, c Call[SetPropertyParams]) (Output, error) {
-	p := c.Params
-	changes, err := tx.ChangeUser(ctx, func(u *automation.User, schema automation.Properties) (map[string]any, error) {
+	return c.Params.change(func(compute Computing) ([]automation.Change, error) { return tx.ChangeUser(ctx, compute) })
+}
+
+// change changes the user by the function given.
+func (p SetPropertyParams) change(user ChangeUser) (Output, error) {
+	changes, err := user(func(u *automation.User, schema automation.Properties) (map[string]any, error) {
 		property, known := schema[p.Property]
 		if !known {
 			return nil, connect.Permanent(fmt.Errorf("there is no property %q", p.Property))

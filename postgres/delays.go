@@ -114,8 +114,7 @@ func (db *DB) enterWait(ctx context.Context, tx pgx.Tx, ref VisitRef) (*waiting,
 
 // zone is where the version reads times for the user.
 func (w *waiting) zone() *time.Location {
-	own, _ := w.Properties["time_zone"].(string)
-	return w.local(own)
+	return w.ZoneOf(w.Properties)
 }
 
 // beginRule resolves a delay that is more than an amount to an instant.
@@ -131,33 +130,45 @@ func (db *DB) beginRule(ctx context.Context, ref VisitRef) (Wait, error) {
 			wait.Until, wait.Shown = w.Until.UTC(), shownIn(*w.Until, w.zone())
 			return nil
 		}
-		step, ok := w.Document.Step(ref.Step)
-		if !ok || step.Delay == nil {
-			return fmt.Errorf("delay %s: %w", ref.Step, automation.ErrNotFound)
-		}
-		calendar := w.business
-		calendar.Zone = w.zone()
-		due, err := step.Delay.Due(w.Began, w.Properties, calendar)
-		if err != nil {
-			return fmt.Errorf("delay %s: %w: %w", ref.Step, err, automation.ErrInvalid)
-		}
 		now := db.clockOf(ref)
-		if u := step.Delay.Until; u != nil && (u.Date != "" || u.Property != "") {
-			due.Past = !due.Missing && !due.At.After(now) // it may have been entered long ago, and the date have changed
-		}
-		missing, err := decideDue(&wait, step.Delay, due, now)
+		wait, err = w.Resolve(ref.Step, w.Began, now, w.Properties)
 		if err != nil || wait.Leave != "" {
 			return err
 		}
 		var until *time.Time
-		if !missing {
-			wait.Shown = shownIn(wait.Until, calendar.Zone)
+		if !wait.Until.IsZero() {
 			until = &wait.Until
-		} else {
-			wait.Shown = "there is a " + step.Delay.Until.Property
 		}
 		return db.recordWait(ctx, tx, ref, automation.DelayStep, until, now, false)
 	})
+	return wait, err
+}
+
+// Resolve finds when a delay ends for a user who entered it at an instant. Returns ErrInvalid where the
+// rule of the delay lets the step fail.
+func (p *Published) Resolve(delay string, entered, now time.Time, properties map[string]any) (Wait, error) {
+	var wait Wait
+	step, ok := p.Document.Step(delay)
+	if !ok || step.Delay == nil {
+		return wait, fmt.Errorf("delay %s: %w", delay, automation.ErrNotFound)
+	}
+	calendar := p.business
+	calendar.Zone = p.ZoneOf(properties)
+	due, err := step.Delay.Due(entered, properties, calendar)
+	if err != nil {
+		return wait, fmt.Errorf("delay %s: %w: %w", delay, err, automation.ErrInvalid)
+	}
+	if u := step.Delay.Until; u != nil && (u.Date != "" || u.Property != "") {
+		due.Past = !due.Missing && !due.At.After(now) // it may have been entered long ago, and the date have changed
+	}
+	missing, err := decideDue(&wait, step.Delay, due, now)
+	switch {
+	case err != nil || wait.Leave != "":
+	case missing:
+		wait.Shown = "there is a " + step.Delay.Until.Property
+	default:
+		wait.Shown = shownIn(wait.Until, calendar.Zone)
+	}
 	return wait, err
 }
 

@@ -92,7 +92,8 @@ func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit s
 		)
 		select m.definition, m.version, m.user_id, m.ordinal, m.trigger, m.event, m.depth, m.created_at, m.waited_for,
 			n.status, n.attempts, n.due_at, u.properties, u.created_at, u.updated_at,
-			(select jsonb_object_agg(step, output) from visits where enrollment_id = $1 and status = 'done' and output is not null),
+			(select jsonb_object_agg(step, output order by visit) from visits
+				where enrollment_id = $1 and status in ('done', 'failed', 'skipped') and output is not null),
 			`+commit+`
 		from moved m cross join entered n left join users u on u.id = m.user_id`,
 		ref.EnrollmentID, ref.Step, ref.Visit, kind, now, ref.Timed).Scan(

@@ -37,17 +37,11 @@ func (db *DB) checkHours(ctx context.Context, q querier, ref VisitRef, kind stri
 	if err != nil || version.Document.Hours == nil {
 		return err
 	}
-	calendar := version.hours
-	calendar.Zone = version.local(e.Zone)
 	now := db.clockOf(ref)
-	open, closes, ok := version.Document.Hours.NextOpen(now, calendar)
-	if !ok {
-		return fmt.Errorf("the hours of the workflow never come again: %w", automation.ErrInvalid)
+	shut, err := version.shut(now, version.local(e.Zone), ref)
+	if shut == nil || err != nil {
+		return err
 	}
-	if !open.After(now) {
-		return nil
-	}
-	until := version.Document.Hours.Release(open, closes, ref.EnrollmentID+"/"+ref.Step).UTC()
 	tag, err := q.Exec(ctx, `
 		with live as (
 			update enrollments set status = 'active', step = $2, started_at = coalesce(started_at, $5), waiting_until = $6
@@ -58,11 +52,29 @@ func (db *DB) checkHours(ctx context.Context, q querier, ref VisitRef, kind stri
 		insert into visits as v (enrollment_id, step, visit, kind, status, attempts, until, started_at)
 		select id, $2, $3, $4, 'held', 0, $6, $5 from live
 		on conflict (enrollment_id, step, visit) do update set status = 'held', until = excluded.until where v.status <> 'done'`,
-		ref.EnrollmentID, ref.Step, ref.Visit, kind, now, until)
+		ref.EnrollmentID, ref.Step, ref.Visit, kind, now, shut.Until)
 	if err != nil || tag.RowsAffected() == 0 { // it has ended, or the action is done
 		return err
 	}
-	return &ShutError{until, shownIn(until, calendar.Zone)}
+	return shut
+}
+
+// shut is until when a step of an enrollment must not start; nil where it may now.
+func (p *Published) shut(now time.Time, zone *time.Location, ref VisitRef) (*ShutError, error) {
+	if p.Document.Hours == nil {
+		return nil, nil
+	}
+	calendar := p.hours
+	calendar.Zone = zone
+	open, closes, ok := p.Document.Hours.NextOpen(now, calendar)
+	if !ok {
+		return nil, fmt.Errorf("the hours of the workflow never come again: %w", automation.ErrInvalid)
+	}
+	if !open.After(now) {
+		return nil, nil
+	}
+	until := p.Document.Hours.Release(open, closes, ref.EnrollmentID+"/"+ref.Step).UTC()
+	return &ShutError{until, shownIn(until, zone)}, nil
 }
 
 // local is the zone in which the version reads and shows times for a user whose own zone has that name.

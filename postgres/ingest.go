@@ -76,7 +76,7 @@ func (in *ingest) lockUser(ctx context.Context, id string) (*automation.User, er
 
 // create inserts a user. It returns ErrConflict when it exists.
 func (in *ingest) create(ctx context.Context, id string, properties map[string]any) (*automation.User, error) {
-	all := complete(properties)
+	all := Complete(properties)
 	all["created_at"] = in.now.Format(time.RFC3339Nano)
 	user := &automation.User{ID: id, Properties: all, CreatedAt: in.now, UpdatedAt: in.now}
 	tag, err := in.Exec(ctx, `
@@ -96,7 +96,7 @@ func (in *ingest) create(ctx context.Context, id string, properties map[string]a
 // change brings a locked user to new properties and emits what that means. Nothing is written
 // when nothing differs.
 func (in *ingest) change(ctx context.Context, user *automation.User, properties map[string]any) ([]automation.Change, error) {
-	after := complete(properties)
+	after := Complete(properties)
 	changes := automation.Diff(user.Properties, after, in.now, in.source)
 	if len(changes) == 0 {
 		return nil, nil
@@ -164,8 +164,8 @@ func (in *ingest) enqueue(ctx context.Context, user *automation.User, changes []
 	return nil
 }
 
-// complete copies properties without those that have no value. A user always has a status.
-func complete(properties map[string]any) map[string]any {
+// Complete copies properties without those that have no value. A user always has a status.
+func Complete(properties map[string]any) map[string]any {
 	kept := map[string]any{"status": "active"}
 	for name, v := range properties {
 		if v != nil {

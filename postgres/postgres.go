@@ -26,14 +26,10 @@ import (
 
 // DB is Rollcall's database. It is safe for concurrent use.
 type DB struct {
-	pool    *pgxpool.Pool
-	now     func() time.Time
-	catalog automation.Catalog
-	zone    string
-	country string
-	cache   versionCache
-
-	holidays func(country string) (func(day time.Time) bool, bool)
+	pool  *pgxpool.Pool
+	now   func() time.Time
+	cache versionCache
+	settings
 }
 
 // Config is what Open needs.
@@ -82,7 +78,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	db := &DB{pool: pool, now: c.Now, catalog: c.Catalog, zone: c.TimeZone, country: c.Country, holidays: c.Holidays, cache: versionCache{byKey: map[versionKey]*Published{}, live: map[int64]*LiveSet{}, schemas: map[int64]automation.Properties{}}}
+	db := &DB{pool: pool, now: c.Now, settings: c.settings(), cache: versionCache{byKey: map[versionKey]*Published{}, live: map[int64]*LiveSet{}, schemas: map[int64]automation.Properties{}}}
 	if db.now == nil {
 		db.now = time.Now
 	}

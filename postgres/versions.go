@@ -139,23 +139,23 @@ func (db *DB) published(ctx context.Context, q querier, definition string, numbe
 
 // Localized is a document that says where it reads local times: in the organisation's time zone where
 // it says nothing itself.
-func (db *DB) Localized(d *automation.Document) *automation.Document {
+func (s *settings) Localized(d *automation.Document) *automation.Document {
 	local := *d
-	local.TimeZone = cmp.Or(d.TimeZone, db.zone)
+	local.TimeZone = cmp.Or(d.TimeZone, s.zone)
 	return &local
 }
 
-func (db *DB) prepare(document []byte, number int, schema automation.Properties) (*Published, error) {
+func (s *settings) prepare(document []byte, number int, schema automation.Properties) (*Published, error) {
 	d, err := automation.ParseDocument(document)
 	if err != nil {
 		return nil, err
 	}
-	d = db.Localized(d)
+	d = s.Localized(d)
 	p := &Published{
-		Name: d.Name, Number: number, Document: d, Program: d.Compile(number, db.catalog),
+		Name: d.Name, Number: number, Document: d, Program: d.Compile(number, s.catalog),
 		arms: map[string][]*filter.Filter{}, awaits: map[string][]Awaited{},
 	}
-	db.setCalendars(p)
+	s.setCalendars(p)
 	p.Outline = p.Program.Outline()
 	p.UsesOutputs = bytes.Contains(document, []byte("steps.")) || bytes.Contains(document, []byte("steps["))
 	compile := func(t *filter.Tree, event bool) *filter.Filter {
@@ -236,12 +236,12 @@ func (p *Published) attends() bool {
 }
 
 // setCalendars finds the days that are off: those of the country and those that the document lists.
-func (db *DB) setCalendars(p *Published) {
+func (s *settings) setCalendars(p *Published) {
 	d := p.Document
 	offIn := func(country string, more ...automation.DaysOff) automation.LocalCalendar {
 		public := func(time.Time) bool { return false }
-		if db.holidays != nil {
-			if known, ok := db.holidays(country); ok {
+		if s.holidays != nil {
+			if known, ok := s.holidays(country); ok {
 				public = known
 			}
 		}
@@ -249,7 +249,7 @@ func (db *DB) setCalendars(p *Published) {
 			return public(day) || slices.ContainsFunc(more, func(l automation.DaysOff) bool { return l.Has(day) })
 		}}
 	}
-	country := cmp.Or(d.Holidays, db.country)
+	country := cmp.Or(d.Holidays, s.country)
 	p.business = offIn(country, d.DaysOff)
 	if d.Hours != nil {
 		p.hours = offIn(cmp.Or(d.Hours.Holidays, country), d.DaysOff)

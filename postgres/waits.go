@@ -80,14 +80,12 @@ func (db *DB) alreadyHolds(ctx context.Context, tx pgx.Tx, ref VisitRef, w *wait
 	if now.After(subject.Now) {
 		subject.Now = now
 	}
-	for i, a := range awaits {
-		if a.Holds != nil && a.Holds.Match(subject) {
-			w.Output = metOutput(i, nil)
-			_, err := tx.Exec(ctx, `
-				update visits set status = 'done', output = $4, finished_at = $5 where enrollment_id = $1 and step = $2 and visit = $3`,
-				ref.EnrollmentID, ref.Step, ref.Visit, w.Output, now)
-			return err
-		}
+	if i := Holding(awaits, subject); i >= 0 {
+		w.Output = Met(i, nil)
+		_, err := tx.Exec(ctx, `
+			update visits set status = 'done', output = $4, finished_at = $5 where enrollment_id = $1 and step = $2 and visit = $3`,
+			ref.EnrollmentID, ref.Step, ref.Visit, w.Output, now)
+		return err
 	}
 	_, err = tx.Exec(ctx, `update enrollments set due = $2 where id = $1`, ref.EnrollmentID, w.NextTurn(subject, awaits))
 	return err
@@ -139,11 +137,18 @@ func queueMet(batch *pgx.Batch, m Meeting, now time.Time) {
 			where enrollment_id = $1 and step = $2 and visit = $3 and status = 'waiting' returning enrollment_id
 		)
 		insert into commands (enrollment_id, kind) select enrollment_id, 'wake' from met`,
-		m.EnrollmentID, m.Step, m.Visit, metOutput(m.Which, m.Event), now)
+		m.EnrollmentID, m.Step, m.Visit, Met(m.Which, m.Event), now)
 }
 
-// metOutput is what later steps see of a wait that something ended.
-func metOutput(which int, e *automation.Event) map[string]any {
+// Holding is the position of the first of several things that is a condition and holds already; -1 where
+// none does.
+func Holding(awaits []Awaited, s filter.Subject) int {
+	return slices.IndexFunc(awaits, func(a Awaited) bool { return a.Holds != nil && a.Holds.Match(s) })
+}
+
+// Met is what later steps see of a wait that something ended, by its position; the event is nil where it
+// was a condition.
+func Met(which int, e *automation.Event) map[string]any {
 	output := map[string]any{filter.Outcome: automation.OutcomeHappened, "which": which}
 	if e != nil {
 		event := maps.Clone(e.Properties)
