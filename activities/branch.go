@@ -26,6 +26,7 @@ func (s *Set) takeBranch(ctx context.Context, in workflows.StepInput) (workflows
 	s.Metrics.late(gate)
 	outcome, err := judged(err)
 	if err != nil && permanent(err) {
+		s.Metrics.failed(string(kind))
 		err = failure(s.fail(ctx, ref, postgres.Failure{Kind: string(kind), RolledBack: true}, err))
 	}
 	return workflows.BranchResult{Outcome: outcome, Arm: arm}, err

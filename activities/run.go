@@ -131,6 +131,7 @@ func (s *Set) beginDelay(ctx context.Context, in workflows.DelayInput) (workflow
 	wait, err := s.DB.BeginDelay(ctx, ref, in.Until)
 	outcome, err := judged(err)
 	if err != nil && permanent(err) {
+		s.Metrics.failed(string(automation.DelayStep))
 		return workflows.DelayResult{}, failure(s.fail(ctx, ref, postgres.Failure{Kind: string(automation.DelayStep)}, err))
 	}
 	if wait.Leave != "" {

@@ -14,12 +14,12 @@ import (
 const MaxDuration = 10 * 366 * 24 * time.Hour
 
 // Duration is an amount of time that an author writes as a whole number with a unit, or several
-// of them: "90s", "15m", "8h", "3d", "2w", "1d12h". A day is 24 hours.
+// of them: "90s", "15m", "8h", "3d", "2w", "1y", "1d12h". A day is 24 hours, a year 365 days.
 type Duration time.Duration
 
 var (
-	durationText = regexp.MustCompile(`^(\d+[wdhms])+$`)
-	durationPart = regexp.MustCompile(`(\d+)([wdhms])`)
+	durationText = regexp.MustCompile(`^(\d+[ywdhms])+$`)
+	durationPart = regexp.MustCompile(`(\d+)([ywdhms])`)
 )
 
 // ParseDuration reads an amount of time.
@@ -30,7 +30,7 @@ func ParseDuration(s string) (Duration, error) {
 	if !durationText.MatchString(s) {
 		return 0, fmt.Errorf("%q is not an amount of time such as 90s, 15m, 8h, 3d or 2w", s)
 	}
-	units := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
+	units := map[string]time.Duration{"y": 365 * 24 * time.Hour, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
 	var sum time.Duration
 	for _, part := range durationPart.FindAllStringSubmatch(s, -1) {
 		n, err := strconv.ParseInt(part[1], 10, 64)

@@ -28,11 +28,15 @@ func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wa
 	}
 	var definition, zone string
 	var version int
+	now, amount := db.clockOf(ref), until.Sub(ref.At)
+	if ref.At.IsZero() {
+		amount = until.Sub(now)
+	}
 	err := db.pool.QueryRow(ctx, `
 		with moved as (
 			update enrollments set status = 'active', step = $2, started_at = coalesce(started_at, $5),
 				waiting_until = coalesce((
-					select coalesce(until, started_at + ($4 - $5::timestamptz)) from visits where enrollment_id = $1 and step = $2 and visit = $3), $4)
+					select coalesce(until, started_at + $6) from visits where enrollment_id = $1 and step = $2 and visit = $3), $4)
 			where id = $1 and status in ('pending', 'active') returning id, definition, version, user_id
 		), waited as (
 			update visits v set status = 'done', finished_at = $5
@@ -40,12 +44,12 @@ func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wa
 		), entered as (
 			insert into visits as v (enrollment_id, step, visit, kind, status, until, started_at)
 			select id, $2, $3, 'delay', 'waiting', $4, $5 from moved
-			on conflict (enrollment_id, step, visit) do update set until = coalesce(v.until, v.started_at + ($4 - $5::timestamptz))
+			on conflict (enrollment_id, step, visit) do update set until = coalesce(v.until, v.started_at + $6)
 			returning until
 		)
 		select e.until, m.definition, m.version, coalesce(u.properties ->> 'time_zone', ''), `+relaxed+`
 		from moved m cross join entered e left join users u on u.id = m.user_id`,
-		ref.EnrollmentID, ref.Step, ref.Visit, until, db.clockOf(ref)).Scan(&until, &definition, &version, &zone, nil)
+		ref.EnrollmentID, ref.Step, ref.Visit, until, now, amount).Scan(&until, &definition, &version, &zone, nil)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Wait{}, automation.ErrFinished
 	}

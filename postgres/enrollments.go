@@ -199,7 +199,8 @@ func (db *DB) RunsToStart(ctx context.Context, limit int, lost, unbegun time.Dur
 }
 
 // ToCheck lists live enrollments that should have moved on since before, or whose wait should have
-// ended by then, and that Temporal was not asked about since before either. They count as asked.
+// ended by then, and that Temporal was not asked about since before either; those that wait without an
+// end once a day. They count as asked.
 func (db *DB) ToCheck(ctx context.Context, limit int, age time.Duration) ([]Order, error) {
 	now := db.clock()
 	return collect[Order](ctx, db.pool, `
@@ -207,6 +208,8 @@ func (db *DB) ToCheck(ctx context.Context, limit int, age time.Duration) ([]Orde
 			select id from enrollments
 			where ended_at is null and status <> 'held' and coalesce(checked_at, created_at) < $3
 			and coalesce(waiting_until, started_at, handed_at, 'infinity') < $3
+			and (waiting_until is not null or coalesce(checked_at, created_at) < $2 - interval '1 day' or not exists (
+				select from visits v where v.enrollment_id = enrollments.id and v.status in ('waiting', 'held') and v.until is null))
 			order by coalesce(checked_at, created_at) limit $1 for update skip locked
 		)
 		returning id::text, definition, version, user_id, ordinal, attempt, fast_forward`, limit, now, now.Add(-age))

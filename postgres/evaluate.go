@@ -53,7 +53,8 @@ type Inhabitant struct {
 
 	Step   string    // that it waits in; "" where it does not wait
 	Visit  int       //
-	Awaits []Awaited // what the step waits for, where it did already when the item was written
+	Awaits []Awaited // what the step waits for
+	Heeds  bool      // it did already when the item was written
 }
 
 // Verdict is what asking the definitions about one item came to.
@@ -402,10 +403,10 @@ func (e *evaluation) readInside(ctx context.Context, questions []Question, at []
 		Version                         int
 		Step                            string
 		Visit                           int
-		Numbered                        bool
+		Heeds                           bool
 	}](ctx, e, `
 		select e.id::text, e.user_id, e.definition, e.version, e.trigger,
-			coalesce(v.step, '') as step, coalesce(v.visit, 0) as visit, coalesce(v.seq < i.item, false) as numbered
+			coalesce(v.step, '') as step, coalesce(v.visit, 0) as visit, coalesce(v.seq < i.item, false) as heeds
 		from unnest($1::text[], $2::bigint[]) i (user_id, item)
 		join enrollments e on e.user_id = i.user_id and e.ended_at is null
 		left join visits v on v.enrollment_id = e.id and v.status = 'waiting' and v.kind in ('delay', 'wait_for')
@@ -420,11 +421,10 @@ func (e *evaluation) readInside(ctx context.Context, questions []Question, at []
 		}
 		q := byUser[r.UserID]
 		if concerns(version.inside, q.Item) || q.Item.Asked(Membership{r.Definition, r.Version, AskLeaving}) {
-			in := Inhabitant{Published: version, EnrollmentID: r.ID, Trigger: r.Trigger, Step: r.Step, Visit: r.Visit}
-			if r.Numbered {
-				in.Awaits = version.awaits[r.Step]
-			}
-			q.Inside = append(q.Inside, in)
+			q.Inside = append(q.Inside, Inhabitant{
+				Published: version, EnrollmentID: r.ID, Trigger: r.Trigger,
+				Step: r.Step, Visit: r.Visit, Awaits: version.awaits[r.Step], Heeds: r.Heeds,
+			})
 		}
 	}
 	return nil

@@ -124,7 +124,7 @@ func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind strin
 		), noted as (
 			insert into visits as v (enrollment_id, step, visit, kind, status, attempts, started_at)
 			select id, $2, $3, $4, 'held', 0, $5 from held
-			on conflict (enrollment_id, step, visit) do update set status = 'held' where v.status <> 'done'
+			on conflict (enrollment_id, step, visit) do update set status = 'held', until = null where v.status <> 'done'
 		)
 		select exists (select from held), exists (select from enrollments where id = $1 and status in ('pending', 'active'))`,
 		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clockOf(ref)).Scan(&paused, &live)

@@ -162,6 +162,8 @@ func queueIntervention(batch *pgx.Batch, id string, s *standing, a Asked, now ti
 type Position struct {
 	Step   string         `json:"step"`
 	Visits map[string]int `json:"visits"`
+
+	Attended int64 `json:"attended"` // the last intervention before
 }
 
 // revive lets an enrollment that failed begin anew in Temporal, with the same identity of its effects
@@ -192,6 +194,13 @@ func (in *ingest) revive(ctx context.Context, id string, s *standing, version *P
 			visits[at.Step]--
 		}
 	}
+	queueIntervention(&in.writes, id, s, a, in.now, "done")
+	if err := in.flush(ctx); err != nil {
+		return nil, err
+	}
+	if err := in.QueryRow(ctx, `select max(id) from interventions where enrollment_id = $1`, id).Scan(&at.Attended); err != nil {
+		return nil, err
+	}
 	tag, err := in.Exec(ctx, `
 		update enrollments e set status = 'pending', reason = '', ended_at = null, ended_seq = null, handed_at = null,
 			attempt = attempt + 1, position = $2, due = $3, checked_at = null, offered_at = null
@@ -203,7 +212,6 @@ func (in *ingest) revive(ctx context.Context, id string, s *standing, version *P
 	if tag.RowsAffected() == 0 {
 		return nil, automation.ErrAlreadyEnrolled
 	}
-	queueIntervention(&in.writes, id, s, a, in.now, "done")
 	if err := in.tellPassage(ctx, s); err != nil {
 		return nil, err
 	}

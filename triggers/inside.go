@@ -59,6 +59,9 @@ func barred(in *postgres.Inhabitant, s filter.Subject, since time.Time) string {
 // happened finds which of the things that somebody waits for happened, and the event if it was one; -1
 // where none did.
 func happened(q *postgres.Question, in *postgres.Inhabitant, since time.Time) (which int, event *automation.Event) {
+	if !in.Heeds {
+		return -1, nil
+	}
 	for i := range q.Item.Events {
 		e := &q.Item.Events[i]
 		subject := q.Subject

@@ -158,7 +158,7 @@ func (s *Starter) Hand(ctx context.Context, o postgres.Order, l lane) error {
 		if err != nil {
 			return err
 		}
-		in.At = &workflows.Position{Step: at.Step, Visits: at.Visits}
+		in.At = &workflows.Position{Step: at.Step, Visits: at.Visits, Attended: at.Attended}
 		again = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)

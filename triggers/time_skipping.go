@@ -2,12 +2,14 @@ package triggers
 
 import (
 	"context"
-	"math"
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/grpc"
 )
+
+// maxSkips ends the skipping of an enrollment that loops without end; then it waits like any other.
+const maxSkips = 2000
 
 type timeSkipping struct{}
 
@@ -20,7 +22,7 @@ func WithTimeSkipping(ctx context.Context) context.Context {
 // SkipTime is an interceptor of a Temporal client. The SDK has no option for it.
 func SkipTime(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	if start, ok := request.(*workflowservice.StartWorkflowExecutionRequest); ok && ctx.Value(timeSkipping{}) != nil {
-		start.TimeSkippingConfig = &commonpb.TimeSkippingConfig{Enabled: true, MaxSessionSkipCount: math.MaxInt32}
+		start.TimeSkippingConfig = &commonpb.TimeSkippingConfig{Enabled: true, MaxSessionSkipCount: maxSkips}
 	}
 	return invoke(ctx, method, request, reply, conn, options...)
 }
