@@ -165,7 +165,7 @@ func (s *Set) noteFailure(ctx context.Context, in workflows.FailureInput) error 
 }
 
 func (s *Set) finishEnrollment(ctx context.Context, in workflows.FinishInput) (workflows.EnrollmentResult, error) {
-	status, reason, err := s.DB.EndEnrollment(ctx, postgres.End{ID: in.EnrollmentID, Status: in.Status, Reason: cut(in.Reason), Step: in.Step})
+	status, reason, err := s.DB.EndEnrollment(ctx, postgres.End{ID: in.EnrollmentID, Status: in.Status, Reason: cut(in.Reason), Step: in.Step, At: in.At})
 	if errors.Is(err, automation.ErrNotFound) { // its ledger row is gone with its database
 		return workflows.EnrollmentResult{Status: automation.Unenrolled, Reason: "the enrollment is unknown"}, nil
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -62,9 +63,32 @@ func (db *DB) Enrollments(ctx context.Context, q EnrollmentQuery) ([]automation.
 
 // Timeline lists the visits of an enrollment in the order in which they began.
 func (db *DB) Timeline(ctx context.Context, id string) ([]automation.Visit, error) {
-	return collect[automation.Visit](ctx, db.pool, `
-		select step, visit, kind, status, what, attempts, until, output, error, started_at, finished_at
+	visits, err := collect[automation.Visit](ctx, db.pool, `
+		select step, visit, kind, status, what, attempts, until, '' as shown, output, error, started_at, finished_at
 		from visits where enrollment_id = $1 order by started_at, coalesce(finished_at, 'infinity'), visit`, id)
+	if err != nil || !slices.ContainsFunc(visits, func(v automation.Visit) bool { return v.Until != nil }) {
+		return visits, err
+	}
+	e, err := one[struct {
+		Definition string
+		Version    int
+		Zone       string
+	}](ctx, db.pool, `
+		select e.definition, e.version, coalesce(u.properties ->> 'time_zone', '') as zone
+		from enrollments e left join users u on u.id = e.user_id where e.id = $1`, id)
+	if err != nil {
+		return nil, err
+	}
+	version, err := db.Published(ctx, e.Definition, e.Version)
+	if err != nil {
+		return nil, err
+	}
+	for i := range visits {
+		if v := &visits[i]; v.Until != nil {
+			v.Shown = shownIn(*v.Until, version.local(e.Zone))
+		}
+	}
+	return visits, nil
 }
 
 // Unenroll takes a user out of a definition, for somebody who asks: once it returns, no action of the
@@ -103,7 +127,8 @@ type End struct {
 	ID     string
 	Status automation.EnrollmentStatus
 	Reason string
-	Step   string // where it failed; "" keeps the step that is recorded
+	Step   string    // where it failed; "" keeps the step that is recorded
+	At     time.Time // by the clock of the workflow, where that runs ahead of ours
 }
 
 // queueEnd ends an enrollment where it is live, when the writes are flushed, and says then whether it
@@ -166,6 +191,7 @@ func (db *DB) EndEnrollment(ctx context.Context, e End) (automation.EnrollmentSt
 		case e.Status == "":
 			return fmt.Errorf("enrollment %s is live: %w", e.ID, automation.ErrConflict)
 		default:
+			in.now = db.clockOf(VisitRef{At: e.At})
 			return in.queueEnd(ctx, e, new(bool))
 		}
 	})

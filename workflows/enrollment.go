@@ -116,10 +116,7 @@ func (e *enrollment) visit(n *automation.Node) (next string, err error) {
 		in.Kind = n.Kind
 		return e.branch(n, in)
 	case automation.GotoStep:
-		if n.Times == 0 || in.Visit <= n.Times {
-			return n.To, nil
-		}
-		return n.Next, nil
+		return n.Leads(in.Visit), nil
 	default:
 		return "", nil
 	}
@@ -166,7 +163,7 @@ func (e *enrollment) finish(ctx workflow.Context, status automation.EnrollmentSt
 	result := EnrollmentResult{Status: status, Reason: reason}
 	if !e.completed {
 		free, _ := workflow.NewDisconnectedContext(ctx)
-		in := FinishInput{EnrollmentID: e.EnrollmentID, Status: status, Reason: reason, Step: e.position.Step}
+		in := FinishInput{EnrollmentID: e.EnrollmentID, Status: status, Reason: reason, Step: e.position.Step, At: workflow.Now(free).UTC()}
 		err := local(free, "record the end", FinishEnrollmentActivity, in, &result)
 		if err != nil {
 			return result, err

@@ -181,4 +181,5 @@ type FinishInput struct {
 	Status       automation.EnrollmentStatus `json:"status,omitempty"` // none: only read how it ended
 	Reason       string                      `json:"reason,omitempty"`
 	Step         string                      `json:"step,omitempty"` // where it stood
+	At           time.Time                   `json:"at,omitzero"`    // now, by the clock of the workflow
 }
