@@ -11,6 +11,8 @@ import (
 
 	"github.com/osteele/liquid/parser"
 	"github.com/osteele/liquid/render"
+
+	"rollcall/strictjson"
 )
 
 // The limits of templates. Liquid has none of its own: it walks a range of any length, and lets a
@@ -61,7 +63,7 @@ func (l *liquid) inspect(root render.Node, source string) (err error) {
 func (l *liquid) inspectCode(code string) error {
 	for _, m := range filterName.FindAllStringSubmatch(code, -1) {
 		if !l.filters[m[1]] {
-			return fmt.Errorf("there is no filter %q", m[1])
+			return fmt.Errorf("there is no filter %q", strictjson.Short(m[1]))
 		}
 	}
 	small := smallRange.FindAllStringSubmatch(code, -1)
@@ -72,7 +74,7 @@ func (l *liquid) inspectCode(code string) error {
 		from, _ := strconv.Atoi(m[1])
 		to, _ := strconv.Atoi(m[2])
 		if to > maxBound || from > to {
-			return fmt.Errorf("the range %s must count up to %d at most", m[0], maxBound)
+			return fmt.Errorf("the range %s must count up to %d at most", strictjson.Short(m[0]), maxBound)
 		}
 	}
 	return nil

@@ -45,13 +45,13 @@ func (t *templates) check(v any, at string, properties automation.Properties, p 
 		}
 		root, err := t.liquid.parse(v, false)
 		if err != nil {
-			p.Add(at, "template-invalid", "the template does not parse: %s", err)
+			p.Add(at, "template-invalid", "the template does not parse: %s", strictjson.Cut(err.Error(), 3*strictjson.MaxQuoted))
 			return
 		}
 		walk(root, func(n render.Node) {
 			for _, m := range userProperty.FindAllStringSubmatch(codeOf(n), -1) {
 				if _, known := properties[m[1]]; !known && m[1] != "id" {
-					p.Add(at, "unknown-property", "the template asks for user.%s, and there is no such property", m[1])
+					p.Add(at, "unknown-property", "the template asks for user.%s, and there is no such property", strictjson.Short(m[1]))
 				}
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -31,12 +32,17 @@ type Deps struct {
 	Scheduler *triggers.Scheduler             // woken when definitions change
 	Temporal  func(ctx context.Context) error // nil when Temporal answers
 	Metrics   prometheus.Gatherer
-	Keys      []string // bearer keys; none: everybody may call
+	Keys      []string // bearer keys that may do everything, besides those in the database
 	UI        string   // what a Temporal workflow id is appended to for its page in the Web UI; "": no links
 	Log       *slog.Logger
 	Version   string
 
-	FastForward bool // enrollments may be asked for whose waits Temporal skips
+	RequireKeys bool    // nobody may call without a key
+	RateLimit   float64 // requests a second of one key; 0: any number
+	FastForward bool    // enrollments may be asked for whose waits Temporal skips
+
+	// Simulate tries a workflow out.
+	Simulate func(ctx context.Context, trial automation.Simulation) (*automation.Simulated, error)
 
 	HealthOnly bool // serves health and metrics, and no operation
 }
@@ -60,7 +66,7 @@ func New(d Deps) http.Handler {
 	router.UnescapePathValues = false // checkAddress does, without making spaces of plus signs
 	_ = router.SetTrustedProxies(nil)
 	s := &server{Deps: d}
-	router.Use(s.observe, s.authenticate, checkAddress, checkBody)
+	router.Use(s.observe, s.newGate().authenticate, checkAddress, checkBody, s.idempotent)
 	router.NoRoute(func(c *gin.Context) {
 		sendProblem(c, newProblem(http.StatusNotFound, "not-found", "there is nothing here"))
 	})
@@ -74,6 +80,7 @@ func New(d Deps) http.Handler {
 	s.API = humagin.New(router, config(d.Version))
 	s.OpenAPI().Components.Schemas.RegisterTypeAlias(reflect.TypeFor[automation.Again](), reflect.TypeFor[againRule]())
 	s.routes()
+	s.correctBodies()
 	s.docs(router)
 	return router
 }
@@ -95,28 +102,29 @@ func config(version string) huma.Config {
 // routes is every operation of the API.
 func (s *server) routes() {
 	const users, properties, events, workflows, enrollments, catalogue = "Users", "Properties", "Events", "Workflows", "Enrollments", "Catalogue"
+	const keys = "Keys"
 
 	operation(s, users, "GET", "/v1/users", "list-users", "List users", s.listUsers)
 	operation(s, users, "POST", "/v1/users/batch", "write-users", "Create or change many users", s.writeUsers)
 	operation(s, users, "GET", "/v1/users/{id}", "get-user", "Read a user", s.getUser)
-	operation(s, users, "PUT", "/v1/users/{id}", "put-user", "Create a user or replace its properties", s.putUser)
+	operation(s, users, "PUT", "/v1/users/{id}", "put-user", "Create a user or replace its properties", s.putUser, createdOrChanged)
 	operation(s, users, "PATCH", "/v1/users/{id}", "patch-user", "Change properties of a user; null clears one", s.patchUser)
 	operation(s, users, "DELETE", "/v1/users/{id}", "delete-user", "Delete a user and what is known about it", s.deleteUser)
 	operation(s, users, "GET", "/v1/users/{id}/history", "get-user-history", "List what changed about a user, newest first", s.userHistory)
 
 	operation(s, properties, "GET", "/v1/properties", "list-properties", "List the properties that users have", s.listProperties)
 	operation(s, properties, "GET", "/v1/properties/{name}", "get-property", "Read a property", s.getProperty)
-	operation(s, properties, "PUT", "/v1/properties/{name}", "put-property", "Declare a property or change it", s.putProperty)
+	operation(s, properties, "PUT", "/v1/properties/{name}", "put-property", "Declare a property or change it", s.putProperty, createdOrChanged)
 	operation(s, properties, "DELETE", "/v1/properties/{name}", "delete-property", "Delete a property that nothing uses", s.deleteProperty)
 
-	operation(s, events, "POST", "/v1/events", "send-event", "Send one event", s.sendEvent)
-	operation(s, events, "POST", "/v1/events/batch", "send-events", "Send up to 1,000 events", s.sendEvents)
+	operation(s, events, "POST", "/v1/events", "send-event", "Send one event", s.sendEvent, taken)
+	operation(s, events, "POST", "/v1/events/batch", "send-events", "Send up to 1,000 events", s.sendEvents, taken)
 
 	operation(s, workflows, "GET", "/v1/workflows", "list-workflows", "List workflows", s.listWorkflows)
 	operation(s, workflows, "POST", "/v1/workflows/validate", "validate-workflow", "Tell all problems of a definition", s.validateWorkflow, definitionBody)
 	operation(s, workflows, "GET", "/v1/workflows/{name}", "get-workflow", "Read a workflow", s.getWorkflow)
-	operation(s, workflows, "PUT", "/v1/workflows/{name}", "put-workflow", "Save the draft of a workflow, as JSON or YAML", s.putWorkflow, definitionBody)
-	operation(s, workflows, "DELETE", "/v1/workflows/{name}", "delete-workflow", "Delete a workflow that was never published", s.deleteWorkflow)
+	operation(s, workflows, "PUT", "/v1/workflows/{name}", "put-workflow", "Save the draft of a workflow, as JSON or YAML", s.putWorkflow, definitionBody, createdOrChanged, replaces)
+	operation(s, workflows, "DELETE", "/v1/workflows/{name}", "delete-workflow", "Delete a workflow that was never published", s.deleteWorkflow, replaces)
 	operation(s, workflows, "POST", "/v1/workflows/{name}/publish", "publish-workflow", "Make the draft the version that enrolls", s.publishWorkflow)
 	operation(s, workflows, "POST", "/v1/workflows/{name}/pause", "pause-workflow", "Keep actions from starting; nothing is dropped", s.pauseWorkflow)
 	operation(s, workflows, "POST", "/v1/workflows/{name}/resume", "resume-workflow", "End a pause", s.resumeWorkflow)
@@ -124,11 +132,12 @@ func (s *server) routes() {
 	operation(s, workflows, "GET", "/v1/workflows/{name}/versions", "list-versions", "List the versions of a workflow, newest first", s.listVersions)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/versions/{n}", "get-version", "Read one version", s.getVersion)
 	operation(s, workflows, "POST", "/v1/workflows/{name}/preview", "preview-workflow", "Count whom a workflow or a filter concerns now", s.previewWorkflow, definitionSize)
+	operation(s, workflows, "POST", "/v1/workflows/{name}/simulate", "simulate-workflow", "Try a workflow out: what would happen to a user, and when", s.simulateWorkflow)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/explain", "explain-workflow", "Tell why a user was or was not enrolled, now or then", s.explainWorkflow)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/decisions", "list-decisions", "List why a user was or was not enrolled", s.listDecisions)
 
 	operation(s, workflows, "GET", "/v1/workflows/{name}/runs", "list-runs", "List the runs that enroll many users, newest first", s.listRuns)
-	operation(s, workflows, "POST", "/v1/workflows/{name}/runs", "run-now", "Let a schedule fire by hand, at once", s.runNow)
+	operation(s, workflows, "POST", "/v1/workflows/{name}/runs", "run-now", "Let a schedule fire by hand, at once", s.runNow, created)
 	operation(s, workflows, "GET", "/v1/workflows/{name}/runs/{run}", "get-run", "Read a run", s.getRun)
 	operation(s, workflows, "POST", "/v1/workflows/{name}/runs/{run}/pause", "pause-run", "Let a run wait", s.setRun(postgres.RunPaused))
 	operation(s, workflows, "POST", "/v1/workflows/{name}/runs/{run}/resume", "resume-run", "Let a run go on", s.setRun(postgres.RunRunning))
@@ -137,7 +146,7 @@ func (s *server) routes() {
 	operation(s, workflows, "POST", "/v1/workflows/{name}/held/approve", "approve-held", "Let enrollments that are held begin", s.decideHeld(s.DB.Approve))
 	operation(s, workflows, "POST", "/v1/workflows/{name}/held/reject", "reject-held", "End enrollments that are held, as if they had never been", s.decideHeld(s.DB.Reject))
 
-	operation(s, enrollments, "POST", "/v1/workflows/{name}/enrollments", "enroll-user", "Enroll a user on request", s.enrollUser)
+	operation(s, enrollments, "POST", "/v1/workflows/{name}/enrollments", "enroll-user", "Enroll a user on request", s.enrollUser, created)
 	operation(s, enrollments, "GET", "/v1/enrollments", "list-enrollments", "List enrollments, newest first", s.listEnrollments)
 	operation(s, enrollments, "GET", "/v1/enrollments/{id}", "get-enrollment", "Read an enrollment with its timeline", s.getEnrollment)
 	operation(s, enrollments, "POST", "/v1/enrollments/{id}/unenroll", "unenroll", "Take a user out; no action starts afterwards", s.unenroll)
@@ -148,6 +157,10 @@ func (s *server) routes() {
 	operation(s, enrollments, "POST", "/v1/workflows/{name}/failed/skip", "skip-failed", "Pass the steps at which enrollments failed", s.revive(postgres.SkipStep))
 	operation(s, enrollments, "GET", "/v1/notifications", "list-notifications", "List notifications, newest first", s.listNotifications)
 
+	operation(s, keys, "GET", "/v1/keys", "list-keys", "List the API keys, newest first", s.listKeys)
+	operation(s, keys, "POST", "/v1/keys", "create-key", "Make an API key; its text is shown once", s.createKey)
+	operation(s, keys, "DELETE", "/v1/keys/{id}", "revoke-key", "End the life of an API key", s.revokeKey)
+
 	operation(s, catalogue, "GET", "/v1/actions", "list-actions", "List the kinds of actions, with their schemas", s.listActions)
 	operation(s, catalogue, "GET", "/v1/triggers", "list-triggers", "List the kinds of triggers and the system's events", s.listTriggers)
 }
@@ -157,8 +170,9 @@ func operation[I, O any](s *server, tag, method, path, id, summary string, h fun
 	o := huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag},
 		MaxBodyBytes: maxBody + 1,
-		Errors:       []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		Errors:       []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}
+	needs(scopeFor(tag, method, path))(&o)
 	for _, f := range adjust {
 		f(&o)
 	}
@@ -169,4 +183,35 @@ func operation[I, O any](s *server, tag, method, path, id, summary string, h fun
 		}
 		return out, nil
 	})
+}
+
+// scopeFor is the scope that an operation needs.
+func scopeFor(tag, method, path string) automation.Scope {
+	reads := method == http.MethodGet
+	for _, asks := range []string{"/validate", "/preview", "/simulate"} {
+		reads = reads || strings.HasSuffix(path, asks)
+	}
+	either := func(read, write automation.Scope) automation.Scope {
+		if reads {
+			return read
+		}
+		return write
+	}
+	switch tag {
+	case "Users", "Properties":
+		return either(automation.UsersRead, automation.UsersWrite)
+	case "Events":
+		return automation.EventsWrite
+	case "Enrollments":
+		return either(automation.EnrollmentsRead, automation.EnrollmentsWrite)
+	case "Keys":
+		return automation.KeysAdmin
+	case "Workflows":
+		if method == http.MethodPost {
+			return either(automation.WorkflowsRead, automation.WorkflowsPublish)
+		}
+		return either(automation.WorkflowsRead, automation.WorkflowsWrite)
+	default:
+		return automation.WorkflowsRead
+	}
 }

@@ -19,6 +19,7 @@ import (
 	"rollcall/api"
 	"rollcall/postgres"
 	"rollcall/postgres/pgtest"
+	"rollcall/simulate"
 	"rollcall/triggers"
 )
 
@@ -55,6 +56,7 @@ func start(t *testing.T, adjust ...func(*api.Deps)) *service {
 		DB: db, Catalog: catalog, Pump: pump, Starter: starter, Scheduler: triggers.NewScheduler(db, starter, log),
 		Metrics: registry, Log: log, Version: "1.2.3",
 		Temporal: func(context.Context) error { return nil },
+		Simulate: simulate.New(activities.New(activities.Deps{}), db.Prepare).Run,
 	}
 	for _, f := range adjust {
 		f(&deps)

@@ -118,7 +118,7 @@ func (s *server) unenroll(ctx context.Context, in *unenrollIn) (*EnrollmentOut, 
 	if in.Body != nil {
 		reason, by = cmp.Or(in.Body.Reason, reason), in.Body.By
 	}
-	e, running, err := s.DB.Unenroll(ctx, in.ID, reason, by)
+	e, running, err := s.DB.Unenroll(ctx, in.ID, reason, actor(ctx, by))
 	if err != nil {
 		return nil, err
 	}

@@ -14,11 +14,11 @@ type Why struct {
 	By     string `json:"by,omitempty" maxLength:"200" doc:"Who wants it."`
 }
 
-func (w *Why) asked(kind, target string) postgres.Asked {
+func (w *Why) asked(ctx context.Context, kind, target string) postgres.Asked {
 	if w == nil {
 		w = &Why{}
 	}
-	return postgres.Asked{Kind: kind, Target: target, Reason: w.Reason, Actor: w.By}
+	return postgres.Asked{Kind: kind, Target: target, Reason: w.Reason, Actor: actor(ctx, w.By)}
 }
 
 type interveneIn struct {
@@ -29,7 +29,7 @@ type interveneIn struct {
 // intervene returns the operation that wants something of one enrollment.
 func (s *server) intervene(kind string) func(context.Context, *interveneIn) (*EnrollmentOut, error) {
 	return func(ctx context.Context, in *interveneIn) (*EnrollmentOut, error) {
-		return s.wanted(ctx, in.ID, in.Body.asked(kind, ""))
+		return s.wanted(ctx, in.ID, in.Body.asked(ctx, kind, ""))
 	}
 }
 
@@ -42,7 +42,7 @@ type jumpIn struct {
 }
 
 func (s *server) jump(ctx context.Context, in *jumpIn) (*EnrollmentOut, error) {
-	return s.wanted(ctx, in.ID, in.Body.asked(postgres.JumpToStep, in.Body.Step))
+	return s.wanted(ctx, in.ID, in.Body.asked(ctx, postgres.JumpToStep, in.Body.Step))
 }
 
 // wanted records what an operator wants, tells Temporal, and answers with the enrollment.
@@ -64,8 +64,8 @@ const maxRevived = 1000
 type reviveIn struct {
 	WorkflowPath
 	Body *struct {
-		Enrollments []string `json:"enrollments,omitempty" maxItems:"1000" doc:"Their ids; the last 1,000 that failed if left out."`
-		Step        string   `json:"step,omitempty" doc:"Only those that failed at this step."`
+		Enrollments IDs    `json:"enrollments,omitzero" doc:"Their ids, at most 1,000; the last 1,000 that failed if left out."`
+		Step        string `json:"step,omitempty" doc:"Only those that failed at this step."`
 		Why
 	}
 }
@@ -91,11 +91,14 @@ func (s *server) revive(kind string) func(context.Context, *reviveIn) (*reviveOu
 		}
 		var ids []string
 		var step string
-		asked := (*Why)(nil).asked(kind, "")
-		if in.Body != nil {
-			ids, step, asked = in.Body.Enrollments, in.Body.Step, in.Body.asked(kind, "")
-		}
 		var err error
+		asked := (*Why)(nil).asked(ctx, kind, "")
+		if in.Body != nil {
+			step, asked = in.Body.Step, in.Body.asked(ctx, kind, "")
+			if ids, err = in.Body.Enrollments.chosen("/enrollments"); err != nil {
+				return nil, err
+			}
+		}
 		if ids, err = s.DB.FailedEnrollments(ctx, in.Name, ids, step, maxRevived); err != nil {
 			return nil, err
 		}

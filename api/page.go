@@ -5,14 +5,17 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
+	"rollcall/automation"
 	"rollcall/strictjson"
 )
 
 const (
 	defaultPage = 50
 	maxPage     = 200
+	maxChosen   = 1000 // ids in one request
 )
 
 // Page selects a part of a list.
@@ -45,6 +48,38 @@ func (p *Page) read(into any) error {
 
 // isID reports whether a text is an id that we gave.
 func isID(text string) bool { return len(text) == 36 && uuid.Validate(text) == nil }
+
+// IDs choose among things. Left out, they choose all, so that null, which chooses nothing one could
+// name, is refused.
+type IDs struct {
+	list []string
+	null bool
+}
+
+// UnmarshalJSON reads a list.
+func (ids *IDs) UnmarshalJSON(text []byte) error {
+	ids.null = string(text) == "null"
+	return json.Unmarshal(text, &ids.list)
+}
+
+// MarshalJSON writes the list.
+func (ids IDs) MarshalJSON() ([]byte, error) { return json.Marshal(ids.list) }
+
+// Schema implements huma.SchemaProvider.
+func (IDs) Schema(huma.Registry) *huma.Schema {
+	most := maxChosen
+	// It takes null, so that chosen can say what is wrong with it.
+	return &huma.Schema{Type: huma.TypeArray, Nullable: true, MaxItems: &most, Items: &huma.Schema{Type: huma.TypeString}}
+}
+
+// chosen is the list, nil for all.
+func (ids IDs) chosen(pointer string) ([]string, error) {
+	var p automation.Problems
+	if ids.null {
+		p.Add(pointer, "required", "null is no list; leave it out for all, or list ids")
+	}
+	return ids.list, automation.Invalid("the list of ids", p)
+}
 
 func badPageToken() error {
 	return newProblem(http.StatusBadRequest, "invalid-page-token", "the page_token is not one of ours")

@@ -94,13 +94,21 @@ type explainIn struct {
 	WorkflowPath
 	User string    `query:"user" required:"true" doc:"Whom to explain about."`
 	At   time.Time `query:"at" doc:"The instant to explain; now if left out."`
+
+	then bool // At is given
+}
+
+// Resolve implements huma.Resolver.
+func (in *explainIn) Resolve(ctx huma.Context) []error {
+	in.then = ctx.Query("at") != ""
+	return filled(ctx, "at")
 }
 
 type explainOut struct{ Body *postgres.Explanation }
 
 func (s *server) explainWorkflow(ctx context.Context, in *explainIn) (*explainOut, error) {
 	now := time.Now()
-	if in.At.IsZero() {
+	if !in.then {
 		in.At = now
 	}
 	if in.At.After(now.Add(time.Minute)) {
@@ -235,7 +243,7 @@ func (s *server) listHeld(ctx context.Context, in *WorkflowPath) (*HeldOut, erro
 type decideHeldIn struct {
 	WorkflowPath
 	Body *struct {
-		Enrollments []string `json:"enrollments,omitempty" maxItems:"1000" doc:"Their ids; all that are held if left out."`
+		Enrollments IDs `json:"enrollments,omitzero" doc:"Their ids, at most 1,000; all that are held if left out."`
 	}
 }
 
@@ -249,11 +257,13 @@ type decideHeldOut struct {
 func (s *server) decideHeld(decide func(ctx context.Context, definition string, ids []string) (int, error)) func(context.Context, *decideHeldIn) (*decideHeldOut, error) {
 	return func(ctx context.Context, in *decideHeldIn) (*decideHeldOut, error) {
 		var ids []string
+		var err error
 		if in.Body != nil {
-			ids = in.Body.Enrollments
+			if ids, err = in.Body.Enrollments.chosen("/enrollments"); err != nil {
+				return nil, err
+			}
 		}
 		out := &decideHeldOut{}
-		var err error
 		out.Body.Count, err = decide(ctx, in.Name, ids)
 		s.Pump.Wake()
 		return out, err

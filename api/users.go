@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"rollcall/automation"
 )
 
@@ -29,6 +31,9 @@ type listUsersIn struct {
 	Page
 	Filter string `query:"filter" doc:"Only users for whom this filter holds, as JSON."`
 }
+
+// Resolve implements huma.Resolver.
+func (*listUsersIn) Resolve(ctx huma.Context) []error { return filled(ctx, "filter") }
 
 // List is one page of a list.
 type List[T any] struct {

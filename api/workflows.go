@@ -204,7 +204,7 @@ func (s *server) publishWorkflow(ctx context.Context, in *publishIn) (*publishOu
 	var inFlight postgres.Migration
 	if b := in.Body; b != nil {
 		existing = postgres.Existing{Enroll: b.Existing == "enroll", Rate: b.Rate}
-		inFlight = postgres.Migration{Migrate: b.InFlight == "migrate", Mapping: b.Mapping, Actor: b.By}
+		inFlight = postgres.Migration{Migrate: b.InFlight == "migrate", Mapping: b.Mapping, Actor: actor(ctx, b.By)}
 	}
 	if in.DryRun {
 		p, err := s.DB.Foresee(ctx, in.Name, inFlight)

@@ -28,6 +28,7 @@ import (
 	"rollcall/automation"
 	"rollcall/holidays"
 	"rollcall/postgres"
+	"rollcall/simulate"
 	"rollcall/triggers"
 	"rollcall/workflows"
 )
@@ -95,9 +96,11 @@ func (a *App) open(ctx context.Context) (err error) {
 		deps.DB, deps.Metrics = a.db, activities.NewMetrics(registry)
 		a.actions = activities.New(deps)
 	}
+	rehearsing := activities.New(activities.Deps{}) // without a way out of the house
 	handler := api.New(api.Deps{
+		Simulate: simulate.New(rehearsing, a.db.Prepare).Run,
 		DB: a.db, Catalog: catalog, Pump: a.pump, Starter: a.starter, Scheduler: a.calendar, Temporal: a.checkTemporal, Metrics: registry,
-		FastForward: c.FastForward, Keys: c.APIKeys, UI: c.uiRoot(), Log: a.log, Version: Version, HealthOnly: !c.API,
+		FastForward: c.FastForward, RequireKeys: c.RequireKeys, RateLimit: c.RateLimit, Keys: c.APIKeys, UI: c.uiRoot(), Log: a.log, Version: Version, HealthOnly: !c.API,
 	})
 	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {

@@ -28,7 +28,9 @@ type Config struct {
 	Listen      string         // host:port of the API, or of health and metrics alone
 	API         bool           // serves the API
 	Worker      bool           // carries out enrollments
-	APIKeys     []string       // bearer keys; none: everybody who reaches the API may call
+	APIKeys     []string       // bearer keys that may do everything, besides those in the database
+	RequireKeys bool           // nobody may call the API without a key
+	RateLimit   float64        // requests a second that one key may make; 0: any number
 	Temporal    client.Options // where Temporal is
 	TemporalUI  string         // address of Temporal's Web UI, for links
 	TimeZone    string         // the organisation's: where workflows read local times that do not say it; "": UTC

@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"rollcall/strictjson"
 )
 
 // MaxUserID is the length of a user id in bytes, so that every Temporal workflow id fits.
@@ -116,7 +118,7 @@ func CheckCountedEvent(name string) (problem string, ok bool) {
 	if problem, ok := CheckEventName(name); !ok && !systemName.MatchString(name) {
 		return problem, false
 	} else if !ok {
-		return fmt.Sprintf("the system emits no event %q", name), false
+		return fmt.Sprintf("the system emits no event %q", strictjson.Short(name)), false
 	}
 	return "", true
 }

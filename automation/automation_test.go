@@ -1,6 +1,7 @@
 package automation_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 	"rollcall/strictjson"
 )
 
-// catalog is an invented catalogue of two kinds: beep wants to know whom, log takes anything.
+// catalog is an invented catalogue of two kinds: beep wants to know whom, log takes anything. Templates
+// are good when their marks come in pairs.
 func catalog() automation.Catalog {
 	return automation.Catalog{Actions: []automation.ActionKind{
 		{Kind: "beep", Title: "Beep", FirstTry: 2 * time.Second, Check: func(with map[string]any, _ automation.Properties) automation.Problems {
@@ -29,6 +31,12 @@ func catalog() automation.Catalog {
 			return problems
 		}},
 		{Kind: "log", Title: "Log", Check: func(map[string]any, automation.Properties) automation.Problems { return nil }},
+	}, CheckTemplate: func(source string, _ automation.Properties) automation.Problems {
+		var problems automation.Problems
+		if strings.Count(source, "{{") != strings.Count(source, "}}") {
+			problems.Add("", "template-invalid", "the template has no end")
+		}
+		return problems
 	}}
 }
 

@@ -27,18 +27,19 @@ func ParseDuration(s string) (Duration, error) {
 	if s == "0" {
 		return 0, nil
 	}
+	named := strictjson.Short(s)
 	if !durationText.MatchString(s) {
-		return 0, fmt.Errorf("%q is not an amount of time such as 90s, 15m, 8h, 3d or 2w", s)
+		return 0, fmt.Errorf("%q is not an amount of time such as 90s, 15m, 8h, 3d or 2w", named)
 	}
 	units := map[string]time.Duration{"y": 365 * 24 * time.Hour, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
 	var sum time.Duration
 	for _, part := range durationPart.FindAllStringSubmatch(s, -1) {
 		n, err := strconv.ParseInt(part[1], 10, 64)
 		if err != nil || n > int64(MaxDuration/units[part[2]]) {
-			return 0, fmt.Errorf("%q is longer than ten years", s)
+			return 0, fmt.Errorf("%q is longer than ten years", named)
 		}
 		if sum += time.Duration(n) * units[part[2]]; sum > MaxDuration {
-			return 0, fmt.Errorf("%q is longer than ten years", s)
+			return 0, fmt.Errorf("%q is longer than ten years", named)
 		}
 	}
 	return Duration(sum), nil

@@ -22,6 +22,22 @@ func document(triggers, steps string) string {
 func TestDocumentsHaveLimits(t *testing.T) {
 	t.Parallel()
 	const manual, log, arm = `{"manual": true}`, `{"action": "log"}`, `{"if": {"property": "team", "op": "known"}}`
+	const waits, day, window = `{"event": "reply"}`, `"12-24"`, `{"from": "09:00", "to": "17:00"}`
+	head := func(member string) string {
+		return `{"name": "a", "triggers": [` + manual + `], "steps": [` + log + `], ` + member + `}`
+	}
+	cases := func(n int) string {
+		var list strings.Builder
+		for i := range n {
+			fmt.Fprintf(&list, `{"is": %d}, `, i)
+		}
+		return `{"branch_on": {"property": "team"}, "cases": [` + list.String() + `{"else": true}]}`
+	}
+	split := func(parts int) string { return `{"split": [` + repeated(parts, `{"weight": 1}`) + `]}` }
+	wait := func(things int) string { return `{"wait_for": {"any": [` + repeated(things, waits) + `]}}` }
+	again := func(times int) string {
+		return log + fmt.Sprintf(`, {"goto": "log_1", "at_most": %d}`, times)
+	}
 	branch := func(arms int) string { return `{"branch": [` + repeated(arms-1, arm) + `, {"else": true}]}` }
 	for _, tt := range []struct {
 		name, text string
@@ -44,6 +60,36 @@ func TestDocumentsHaveLimits(t *testing.T) {
 		{"50 arms are taken", document(manual, branch(50)), nil},
 		{"51 arms are too many", document(manual, branch(51)), automation.Problems{
 			{Pointer: "/steps/0/branch", Code: "too-many-branches", Message: "a branch has at most 50 arms"},
+		}},
+		{"250 cases and an else are taken", document(manual, cases(250)), nil},
+		{"251 cases are too many", document(manual, cases(251)), automation.Problems{
+			{Pointer: "/steps/0/cases", Code: "too-many-branches", Message: "a step has at most 250 cases and an else"},
+		}},
+		{"20 parts are taken", document(manual, split(20)), nil},
+		{"21 parts are too many", document(manual, split(21)), automation.Problems{
+			{Pointer: "/steps/0/split", Code: "split-invalid", Message: "a split has 2 to 20 parts"},
+		}},
+		{"50 things are waited for", document(manual, wait(50)), nil},
+		{"51 things are too many to wait for", document(manual, wait(51)), automation.Problems{
+			{Pointer: "/steps/0/wait_for/any", Code: "wait-invalid", Message: "a step waits for 1 to 50 things"},
+		}},
+		{"10,000 times are taken", document(manual, again(10_000)), nil},
+		{"10,001 times are too many", document(manual, again(10_001)), automation.Problems{
+			{Pointer: "/steps/1/at_most", Code: "out-of-range", Message: "must be from 1 to 10000"},
+		}},
+		{"steps in cases, parts and after errors count", document(manual, `{"branch_on": {"property": "team"}, "cases": [{"else": true, "steps": [`+repeated(200, log)+`]}]},
+			{"split": [{"weight": 1, "steps": [`+repeated(100, log)+`]}, {"weight": 1, "steps": [`+repeated(100, log)+`]}]},
+			{"action": "log", "on_error": [`+repeated(98, log)+`]}`), automation.Problems{
+			{Pointer: "/steps", Code: "too-many-steps", Message: "a workflow has at most 500 steps, this one has 501"},
+		}},
+		{"100 windows are taken", head(`"hours": {"windows": [` + repeated(100, window) + `]}`), nil},
+		{"101 windows are too many", head(`"hours": {"windows": [` + repeated(101, window) + `]}`), automation.Problems{
+			{Pointer: "/hours/windows", Code: "too-many-windows", Message: "hours have at most 100 windows"},
+		}},
+		{"500 days off are taken", head(`"days_off": [` + repeated(500, day) + `], "hours": {"except": [` + repeated(500, day) + `]}`), nil},
+		{"501 days off are too many", head(`"days_off": [` + repeated(501, day) + `], "hours": {"except": [` + repeated(501, day) + `]}`), automation.Problems{
+			{Pointer: "/days_off", Code: "too-many-days", Message: "a list of days off has at most 500 days"},
+			{Pointer: "/hours/except", Code: "too-many-days", Message: "a list of days off has at most 500 days"},
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"rollcall/strictjson"
 )
 
 const (
@@ -80,7 +82,7 @@ func parseWeekday(name string) (time.Weekday, error) {
 			return w, nil
 		}
 	}
-	return 0, &dayError{"unknown-weekday", fmt.Sprintf("there is no weekday %q; they are monday to sunday", name)}
+	return 0, &dayError{"unknown-weekday", fmt.Sprintf("there is no weekday %q; they are monday to sunday", strictjson.Short(name))}
 }
 
 // holds says whether a date, given as if it were UTC, is such a day.

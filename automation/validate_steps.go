@@ -243,7 +243,7 @@ func (v *validator) jump(s *Step, at string) {
 		v.Add(at+"/goto", "unknown-step", "there is no step %q", s.Goto)
 	}
 	if s.AtMost < 0 || s.AtMost > MaxTimes {
-		v.Add(at+"/at_most", "out-of-range", "is from 1 to %d", MaxTimes)
+		v.Add(at+"/at_most", "out-of-range", "must be from 1 to %d", MaxTimes)
 	}
 }
 

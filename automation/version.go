@@ -67,6 +67,14 @@ type Node struct {
 // Waits reports whether a delay is more than nothing, or something is waited for.
 func (n *Node) Waits() bool { return n.Kind == DelayStep || n.Kind == WaitStep }
 
+// Leads is where a goto leads that is entered for the nth time.
+func (n *Node) Leads(visit int) string {
+	if n.Times == 0 || visit <= n.Times {
+		return n.To
+	}
+	return n.Next
+}
+
 // Node finds a step by its id.
 func (p *Program) Node(id string) (*Node, bool) {
 	for i := range p.Nodes {

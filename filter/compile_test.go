@@ -34,8 +34,8 @@ func TestCompileTellsWhatIsWrong(t *testing.T) {
 			"/property", "unknown-property", `there is no property "favourite_colour"`,
 		},
 		{
-			"a very long name gets no suggestion", `{"property": "` + strings.Repeat("x", 129) + `", "op": "known"}`,
-			"/property", "unknown-property", `there is no property "` + strings.Repeat("x", 129) + `"`,
+			"a very long name is cut and gets no suggestion", `{"property": "` + strings.Repeat("x", 129) + `", "op": "known"}`,
+			"/property", "unknown-property", `there is no property "` + strings.Repeat("x", 100) + `…"`,
 		},
 		{
 			"a name in another case is another name", `{"property": "Title", "op": "known"}`,

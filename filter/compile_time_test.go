@@ -66,6 +66,10 @@ func TestCompileRefusesOperandsThatMakeNoSense(t *testing.T) {
 		{"instants the wrong way round", `"property": "seen_at", "op": "between", "value": ["2027-01-04T09:00:00.000001Z", "2027-01-04T10:00:00+01:00"]`, reversed},
 		{"an instant after a date", `"property": "seen_at", "op": "between", "value": ["2027-01-05T00:00:00Z", "2027-01-04"]`, reversed},
 		{"an anniversary the wrong way round", `"property": "hired", "of": "anniversary", "op": "between", "value": ["2027-12-20", "2027-01-05"]`, reversed},
+		{"on an instant", `"property": "seen_at", "op": "on", "value": "now-1d"`, `"now-1d" is an instant; write now-1d/d for its day`},
+		{"on a time of a day", `"property": "seen_at", "op": "on", "value": "now-1w/d+9h"`, `"now-1w/d+9h" is an instant; write now-1w/d for its day`},
+		{"on a day of 24 hours", `"property": "hired", "op": "on", "value": "now/d+1d+24h"`, `"now/d+1d+24h" is an instant; write now/d for its day`},
+		{"an anniversary on a time of a day", `"property": "hired", "of": "anniversary", "op": "on", "value": "now/d+30m"`, `"now/d+30m" is an instant; write now/d for its day`},
 		{"contains nothing", `"property": "title", "op": "contains", "value": ""`, `"contains" needs a text that is not empty`},
 		{"not_contains nothing", `"property": "title", "op": "not_contains", "value": ["x", ""]`, `"not_contains" needs a text that is not empty`},
 		{"starts_with nothing", `"event_property": "page", "op": "starts_with", "value": ""`, `"starts_with" needs a text that is not empty`},
@@ -83,7 +87,7 @@ func TestCompileTakesTimesOfEveryKind(t *testing.T) {
 	t.Parallel()
 	for name, condition := range map[string]string{
 		"date math":                           `"property": "hired", "op": "before", "value": "now-1M/M+1d"`,
-		"date math with a time on":            `"property": "seen_at", "op": "on", "value": "now/d+9h"`,
+		"a time of a day":                     `"property": "seen_at", "op": "after", "value": "now/d+9h"`,
 		"a week ago, its day":                 `"property": "hired", "op": "on", "value": "now-7d/d"`,
 		"bounds of each kind":                 `"property": "seen_at", "op": "between", "value": ["now-7d", {"property": "due_at"}]`,
 		"a fixed bound and one that moves":    `"property": "seen_at", "op": "not_between", "value": ["2027-01-04", "now"]`,

@@ -3,9 +3,12 @@ package filter
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
+
+	"rollcall/strictjson"
 )
 
 // Resolution is the smallest difference of two instants that a filter tells apart.
@@ -51,9 +54,9 @@ const (
 )
 
 func parseMath(s string) (*dateMath, error) {
-	parts := mathText.FindStringSubmatch(s)
+	parts, named := mathText.FindStringSubmatch(s), strictjson.Short(s)
 	if parts == nil {
-		return nil, fmt.Errorf("%q is no date math: %s", s, mathSyntax)
+		return nil, fmt.Errorf("%q is no date math: %s", named, mathSyntax)
 	}
 	m := &dateMath{}
 	if parts[2] != "" {
@@ -68,21 +71,26 @@ func parseMath(s string) (*dateMath, error) {
 			n, err := strconv.Atoi(a[1])
 			unit := a[2][0]
 			if limit := int(century / lengths[unit]); err != nil || n > limit || n < -limit {
-				return nil, fmt.Errorf("%q goes further than a hundred years", s)
+				return nil, fmt.Errorf("%q goes further than a hundred years", named)
 			}
 			if sum += time.Duration(max(n, -n)) * lengths[unit]; sum > century {
-				return nil, fmt.Errorf("%q goes further than a hundred years", s)
+				return nil, fmt.Errorf("%q goes further than a hundred years", named)
 			}
 			into := list.into
 			if unit == 'y' && m.snap == 'y' || m.snap == 'M' && (unit == 'M' || unit == 'y') {
 				into = &m.after // the month before is meant, also of a day that it does not have
 			}
 			if *into = append(*into, amount{n, unit}); len(m.before)+len(m.after) > maxAmounts {
-				return nil, fmt.Errorf("%q adds up more than %d amounts", s, maxAmounts)
+				return nil, fmt.Errorf("%q adds up more than %d amounts", named, maxAmounts)
 			}
 		}
 	}
 	return m, nil
+}
+
+// ofDay reports whether the math names a time of a day and not the whole of it.
+func (m *dateMath) ofDay() bool {
+	return m.snap == 0 || slices.ContainsFunc(m.after, func(a amount) bool { return lengths[a.unit] < lengths['d'] })
 }
 
 // span is what the math stands for at an instant: with a slash the whole of the smallest unit named
@@ -208,22 +216,23 @@ func passes(boundary func(now time.Time) time.Time, fixed, now time.Time) time.T
 
 // parseWithin reads how far back an event may lie, such as 7d or 1d12h.
 func parseWithin(s string) (time.Duration, error) {
+	named := strictjson.Short(s)
 	if !withinText.MatchString(s) {
-		return 0, fmt.Errorf("%q is not an amount of time such as 15m, 8h, 7d or 2w", s)
+		return 0, fmt.Errorf("%q is not an amount of time such as 15m, 8h, 7d or 2w", named)
 	}
 	var sum time.Duration
 	for _, part := range withinPart.FindAllStringSubmatch(s, -1) {
 		n, err := strconv.Atoi(part[1])
 		unit := lengths[part[2][0]]
 		if err != nil || n > int(century/unit) {
-			return 0, fmt.Errorf("%q is longer than a hundred years", s)
+			return 0, fmt.Errorf("%q is longer than a hundred years", named)
 		}
 		if sum += time.Duration(n) * unit; sum > century {
-			return 0, fmt.Errorf("%q is longer than a hundred years", s)
+			return 0, fmt.Errorf("%q is longer than a hundred years", named)
 		}
 	}
 	if sum == 0 {
-		return 0, fmt.Errorf("%q is no time at all", s)
+		return 0, fmt.Errorf("%q is no time at all", named)
 	}
 	return sum, nil
 }

@@ -28,7 +28,7 @@ var (
 	zones    = []string{
 		"UTC", "Europe/Warsaw", "America/Asuncion", "Pacific/Apia", "America/St_Johns", "America/Havana", "America/Sao_Paulo", "Asia/Kathmandu",
 	}
-	// amounts are all that the date math of these tests adds up.
+	// amounts are all that the date math of these tests adds up; the first four are not of whole days.
 	amounts = []string{"+1h", "-1h", "+36h", "-36h", "+1d", "-1d", "+7d", "-7d", "-30d", "+1w", "-1w", "+1M", "-1M", "+1y", "-1y"}
 	// around is where clocks or calendars do something.
 	around = []time.Time{
@@ -114,11 +114,17 @@ func readTime(v any) time.Time {
 
 // moving draws times that move with now.
 func moving(op filter.Op) *rapid.Generator[any] {
-	sum := rapid.Map(rapid.SliceOfN(rapid.SampledFrom(amounts), 0, 2), func(parts []string) string { return strings.Join(parts, "") })
+	sumOf := func(amounts []string) *rapid.Generator[string] {
+		return rapid.Map(rapid.SliceOfN(rapid.SampledFrom(amounts), 0, 2), func(parts []string) string { return strings.Join(parts, "") })
+	}
+	before, after := sumOf(amounts), sumOf(amounts)
+	if op == filter.On {
+		after = sumOf(amounts[4:])
+	}
 	return rapid.Custom(func(t *rapid.T) any {
-		text := "now" + sum.Draw(t, "before")
+		text := "now" + before.Draw(t, "before")
 		if op == filter.On || rapid.Bool().Draw(t, "has a slash") {
-			text += rapid.SampledFrom([]string{"/d", "/d", "/w", "/M", "/y"}).Draw(t, "slash") + sum.Draw(t, "after")
+			text += rapid.SampledFrom([]string{"/d", "/d", "/w", "/M", "/y"}).Draw(t, "slash") + after.Draw(t, "after")
 		}
 		return text
 	})

@@ -132,7 +132,7 @@ func (c *compiler) addOperand(l *Leaf, v any, listed bool) error {
 			return errors.New("the value must be a text")
 		}
 		if options := c.Options[l.Property]; len(options) > 0 && !slices.Contains(options, s) {
-			return fmt.Errorf("%q is not among the options %s", s, strings.Join(options, ", "))
+			return fmt.Errorf("%q is not among the options %s", strictjson.Short(s), strings.Join(options, ", "))
 		}
 		if l.Type == String {
 			s = Fold(s)
@@ -150,7 +150,7 @@ func (c *compiler) addOther(l *Leaf, object map[string]any, listed bool) error {
 	}
 	kind, known := c.Types[name]
 	if !known || c.inside {
-		return fmt.Errorf("there is no property %q%s", name, nearest(name, c.Types))
+		return fmt.Errorf("there is no property %q%s", strictjson.Short(name), nearest(name, c.Types))
 	}
 	switch {
 	case kind != l.Type:
@@ -196,17 +196,18 @@ func (l *Leaf) addTime(v any) error {
 	if err != nil {
 		return err
 	}
-	if l.Op == On && m.snap == 0 {
-		return fmt.Errorf("%q is an instant; write %s/d for its day", s, s)
+	if l.Op == On && m.ofDay() {
+		whole, _, _ := strings.Cut(s, "/")
+		return fmt.Errorf("%q is an instant; write %s/d for its day", strictjson.Short(s), strictjson.Short(whole))
 	}
 	l.times = append(l.times, timeOperand{kind: movingTime, math: m})
 	return nil
 }
 
-// shown is a text as it is, and the type of any other value.
+// shown is a text as messages have it, and the type of any other value.
 func shown(v any) string {
 	if s, ok := v.(string); ok {
-		return s
+		return strictjson.Short(s)
 	}
 	return strictjson.TypeName(v)
 }

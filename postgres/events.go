@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/automation"
+	"rollcall/strictjson"
 )
 
 // Receipt says what became of one event that was sent.
@@ -114,7 +115,7 @@ func queueEvent(batch *pgx.Batch, e *automation.Event, live *LiveSet, now time.T
 		err := row.Scan(&known, &stored, &same)
 		r.Duplicate, r.Err = known && !stored, nil
 		if !known {
-			r.Err = fmt.Errorf("%q: %w", e.UserID, automation.ErrUnknownUser)
+			r.Err = fmt.Errorf("%q: %w", strictjson.Short(e.UserID), automation.ErrUnknownUser)
 		}
 		if r.Duplicate && !same {
 			r.Duplicate, r.Err = false, automation.ErrEventIDTaken

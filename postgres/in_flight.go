@@ -65,7 +65,7 @@ func (db *DB) Foresee(ctx context.Context, name string, m Migration) (*Publicati
 // settleInFlight finds what becomes of the enrollments that run on other versions than one and, where
 // it is not only asked, lets it happen.
 func (db *DB) settleInFlight(ctx context.Context, tx pgx.Tx, version *Published, m Migration, act bool) ([]InFlight, error) {
-	if err := checkMapping(version, m.Mapping); err != nil {
+	if err := checkMapping(ctx, tx, version, m.Mapping); err != nil {
 		return nil, err
 	}
 	groups, err := collect[InFlight](ctx, tx, `
@@ -105,11 +105,27 @@ func (db *DB) settleInFlight(ctx context.Context, tx pgx.Tx, version *Published,
 	return groups, db.migrateAll(ctx, tx, version, m)
 }
 
-func checkMapping(version *Published, mapping map[string]string) error {
+// checkMapping wants every step of a mapping to be one: of some other version, and of the one that is mapped to.
+func checkMapping(ctx context.Context, tx pgx.Tx, version *Published, mapping map[string]string) error {
+	if len(mapping) == 0 {
+		return nil
+	}
+	from := slices.Sorted(maps.Keys(mapping))
+	known, err := collectScalars[string](ctx, tx, `
+		select step from unnest($2::text[]) step where exists (
+			select from versions where definition = $1 and number <> $3
+			and jsonb_path_exists(document::jsonb, '$.steps.**.id ? (@ == $step)', jsonb_build_object('step', step)))`, version.Name, from, version.Number)
+	if err != nil {
+		return err
+	}
 	var problems automation.Problems
-	for _, from := range slices.Sorted(maps.Keys(mapping)) {
-		if _, known := version.Program.Node(mapping[from]); !known {
-			problems.Add(strictjson.Field("/mapping", from), "unknown-step", "the new version has no step %q", mapping[from])
+	for _, step := range from {
+		at := strictjson.Field("/mapping", step)
+		if !slices.Contains(known, step) {
+			problems.Add(at, "unknown-step", "no other version has a step %q", step)
+		}
+		if _, known := version.Program.Node(mapping[step]); !known {
+			problems.Add(at, "unknown-step", "the new version has no step %q", mapping[step])
 		}
 	}
 	return automation.Invalid("the mapping", problems)

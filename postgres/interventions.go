@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/automation"
+	"rollcall/strictjson"
 )
 
 // Intervention is what an operator or a publication wanted of an enrollment besides its program.
@@ -68,7 +69,9 @@ func (db *DB) Intervene(ctx context.Context, id string, a Asked) (*Order, error)
 			return err
 		}
 		if _, known := version.Program.Node(a.Target); a.Kind == JumpToStep && !known {
-			return fmt.Errorf("version %d of %s has no step %q: %w", s.Version, s.Definition, a.Target, automation.ErrInvalid)
+			var p strictjson.Problems
+			p.Add("/step", "unknown-step", "version %d, in which it is, has no step %q", s.Version, a.Target)
+			return automation.Invalid("the jump", p)
 		}
 		switch s.Status {
 		case automation.Failed:

@@ -61,5 +61,5 @@ func (p *Published) Shut(ref VisitRef, properties map[string]any) (*ShutError, e
 
 // Inhabit is an enrollment in the version that stands in a step: "" where it does not wait.
 func (p *Published) Inhabit(ref VisitRef, trigger string) Inhabitant {
-	return Inhabitant{Published: p, EnrollmentID: ref.EnrollmentID, Trigger: trigger, Step: ref.Step, Visit: ref.Visit, Awaits: p.awaits[ref.Step]}
+	return Inhabitant{Published: p, EnrollmentID: ref.EnrollmentID, Trigger: trigger, Step: ref.Step, Visit: ref.Visit, Awaits: p.awaits[ref.Step], Heeds: true}
 }

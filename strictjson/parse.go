@@ -84,7 +84,7 @@ func (d *parser) object(depth int) (any, error) {
 			return nil, err
 		}
 		if _, double := members[name]; double {
-			return nil, &SyntaxError{Code: "duplicate-member", Message: fmt.Sprintf("member %q stands twice in one object", name)}
+			return nil, &SyntaxError{Code: "duplicate-member", Message: fmt.Sprintf("member %q stands twice in one object", Short(name))}
 		}
 		if members[name], err = d.value(depth + 1); err != nil {
 			return nil, err

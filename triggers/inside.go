@@ -35,6 +35,12 @@ func judgeInside(q *postgres.Question, v *postgres.Verdict) {
 	}
 }
 
+// JudgeInside answers for those alone who are in a workflow.
+func JudgeInside(q *postgres.Question) (v postgres.Verdict) {
+	judgeInside(q, &v)
+	return v
+}
+
 // barred asks why a user must leave at a moment, and before that at each instant since then at which
 // time alone may have made him: what held and stopped while nobody asked takes out too.
 func barred(in *postgres.Inhabitant, s filter.Subject, since time.Time) string {

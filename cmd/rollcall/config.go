@@ -24,7 +24,8 @@ const defaultListen = "127.0.0.1:8080"
 //	DATABASE_URL                      PostgreSQL; required
 //	ROLLCALL_LISTEN                   host:port of the API; default 127.0.0.1:8080
 //	ROLLCALL_METRICS_LISTEN           host:port of a worker's health and metrics; default 127.0.0.1:9090
-//	ROLLCALL_API_KEYS                 bearer keys, separated by commas; required unless listening on loopback
+//	ROLLCALL_API_KEYS                 bearer keys that may do everything, separated by commas, besides those of "rollcall key"
+//	ROLLCALL_RATE_LIMIT               requests a second that one key may make; default 1000, 0 for any number
 //	ROLLCALL_TEMPORAL_UI_URL          address of Temporal's Web UI, for links in answers
 //	ROLLCALL_TIME_ZONE                where workflows read local times that do not say it; default UTC
 //	ROLLCALL_HOLIDAYS                 the country whose holidays are no business days, such as PL; default none
@@ -65,6 +66,9 @@ func configFromEnv(getenv func(string) string, stderr io.Writer) (app.Config, er
 		if c.AllowHTTP, err = strconv.ParseBool(s); err != nil {
 			return c, errors.New("ROLLCALL_ALLOW_HTTP must be true or false")
 		}
+	}
+	if c.RateLimit, err = strconv.ParseFloat(or(getenv("ROLLCALL_RATE_LIMIT"), "1000"), 64); err != nil || c.RateLimit < 0 || c.RateLimit > 1e6 {
+		return c, errors.New("ROLLCALL_RATE_LIMIT must be a number of requests a second")
 	}
 	for _, s := range list(getenv("ROLLCALL_ALLOW_NETWORKS")) {
 		network, err := netip.ParsePrefix(s)

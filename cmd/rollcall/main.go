@@ -42,11 +42,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	root.SetErr(stderr)
 	root.AddCommand(
 		command("serve", "Serve the API", func(ctx context.Context) error {
-			return service(ctx, getenv, stderr, func(c *app.Config) { c.API = true })
+			return service(ctx, getenv, stderr, func(c *app.Config) { c.API, c.RequireKeys = true, true })
 		}),
 		command("worker", "Carry out enrollments", func(ctx context.Context) error {
 			return service(ctx, getenv, stderr, func(c *app.Config) {
-				c.Worker = true
+				c.Worker, c.RequireKeys = true, true
 				c.Listen = or(getenv("ROLLCALL_METRICS_LISTEN"), "127.0.0.1:9090")
 			})
 		}),
@@ -56,7 +56,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		command("health", "Ask the service on this machine whether it is ready; for health checks", func(ctx context.Context) error {
 			return health(ctx, or(getenv("ROLLCALL_LISTEN"), defaultListen))
 		}),
+		keyCommand(getenv, stdout),
 		runsCommand(getenv, stdout),
+		simulateCommand(getenv, stdout),
+		graphCommand(stdout),
 	)
 	return root.ExecuteContext(ctx)
 }
@@ -75,9 +78,6 @@ func service(ctx context.Context, getenv func(string) string, stderr io.Writer, 
 		return err
 	}
 	adjust(&c)
-	if c.API && len(c.APIKeys) == 0 && !loopback(c.Listen) {
-		return fmt.Errorf("ROLLCALL_API_KEYS is required to listen on %s: without keys the API listens on loopback only", c.Listen)
-	}
 	a, err := app.New(ctx, c)
 	if err != nil {
 		return err
@@ -128,12 +128,6 @@ func health(ctx context.Context, listen string) error {
 		return fmt.Errorf("not ready: %s", resp.Status)
 	}
 	return nil
-}
-
-func loopback(listen string) bool {
-	host, _, err := net.SplitHostPort(listen)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 func or(value, fallback string) string {

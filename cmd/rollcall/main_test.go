@@ -6,11 +6,13 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"rollcall/automation"
 	"rollcall/postgres"
 	"rollcall/postgres/pgtest"
 )
@@ -60,10 +62,22 @@ func TestConfigurationNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestServeRefusesToListenToEverybodyWithoutKeys(t *testing.T) {
+func TestKeysAreMadeListedAndRevoked(t *testing.T) {
 	t.Parallel()
-	err := run(t.Context(), []string{"serve"}, environment(map[string]string{"DATABASE_URL": "postgres://x", "ROLLCALL_LISTEN": "0.0.0.0:0"}), io.Discard, io.Discard)
-	require.ErrorContains(t, err, "ROLLCALL_API_KEYS is required to listen on 0.0.0.0:0")
+	url := pgtest.New(t)
+	rollcall := func(args ...string) string {
+		var out strings.Builder
+		require.NoError(t, run(t.Context(), append([]string{"key"}, args...), environment(map[string]string{"DATABASE_URL": url}), &out, io.Discard))
+		return out.String()
+	}
+	text := strings.TrimSpace(rollcall("create", "--name", "crm", "--scopes", "users:read,events:write", "--days", "90"))
+	id, _, ok := automation.ParseKeyText(text)
+	require.True(t, ok)
+	require.Regexp(t, id+` +crm +until .* never +users:read events:write`, rollcall("list"))
+	require.Contains(t, rollcall("revoke", id), "is revoked")
+	require.Regexp(t, id+` +crm +revoked`, rollcall("list"))
+	err := run(t.Context(), []string{"key", "create", "--name", "x", "--scopes", "root"}, environment(map[string]string{"DATABASE_URL": url}), io.Discard, io.Discard)
+	require.ErrorContains(t, err, `there is no scope "root"`)
 }
 
 func TestServeRefusesAnOldSchemaAndNamesTheCommand(t *testing.T) {

@@ -1,0 +1,101 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"rollcall/postgres"
+)
+
+// idempotent lets a POST with an Idempotency-Key happen once: asked again, it is answered as before.
+func (s *server) idempotent(c *gin.Context) {
+	key := c.GetHeader("Idempotency-Key")
+	if key == "" || c.Request.Method != http.MethodPost {
+		return
+	}
+	if !visible(key) {
+		sendProblem(c, newProblem(http.StatusBadRequest, "invalid-idempotency-key", "the key is 1 to 255 visible ASCII characters"))
+		return
+	}
+	body, err := io.ReadAll(io.LimitReader(c.Request.Body, maxBody+1))
+	if err != nil {
+		sendProblem(c, newProblem(http.StatusBadRequest, "malformed-json", "the body ends before its announced length"))
+		return
+	}
+	c.Request.Body = io.NopCloser(bytes.NewReader(body))
+	ctx, route := c.Request.Context(), c.Request.Method+" "+c.Request.URL.RequestURI()
+	print := sha256.Sum256(append([]byte(c.GetHeader("Content-Type")+"\x00"), body...))
+	who := callerOf(ctx).id
+	before, err := s.DB.BeginRequest(ctx, who, key, route, print[:])
+	switch {
+	case errors.Is(err, postgres.ErrKeyReused):
+		sendProblem(c, newProblem(http.StatusUnprocessableEntity, "idempotency-key-reused", "the Idempotency-Key was used for another request"))
+	case errors.Is(err, postgres.ErrKeyBusy):
+		p := newProblem(http.StatusConflict, "idempotency-in-progress", "a request with this Idempotency-Key is being answered")
+		p.retryAfter = "1"
+		sendProblem(c, p)
+	case err != nil:
+		sendProblem(c, s.problem(ctx, err))
+	case before != nil:
+		c.Header("Idempotency-Replayed", "true")
+		c.Data(before.Status, before.Kind, before.Body)
+		c.Abort()
+	default:
+		s.answerOnce(c, func(a *postgres.Answer) error {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			return s.DB.EndRequest(ctx, who, key, route, a)
+		})
+	}
+}
+
+// answerOnce answers a request and keeps the answer, unless it is no answer: a fault of ours.
+func (s *server) answerOnce(c *gin.Context, keep func(*postgres.Answer) error) {
+	recorder := &recorder{ResponseWriter: c.Writer}
+	c.Writer = recorder
+	var answer *postgres.Answer
+	defer func() { // also where a handler panics
+		if err := keep(answer); err != nil {
+			s.Log.Warn("keeping the answer of an idempotent request", "error", err)
+		}
+	}()
+	c.Next()
+	if status := recorder.Status(); status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
+		answer = &postgres.Answer{Status: status, Kind: recorder.Header().Get("Content-Type"), Body: recorder.body.Bytes()}
+	}
+}
+
+// recorder keeps what is written.
+type recorder struct {
+	gin.ResponseWriter
+	body bytes.Buffer
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	r.body.Write(p)
+	return r.ResponseWriter.Write(p)
+}
+
+func (r *recorder) WriteString(s string) (int, error) {
+	r.body.WriteString(s)
+	return r.ResponseWriter.WriteString(s)
+}
+
+func visible(key string) bool {
+	if len(key) > 255 {
+		return false
+	}
+	for _, c := range []byte(key) {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
