@@ -55,6 +55,12 @@ func New(d Deps) *Set {
 	s := &Set{Deps: d, templates: &templates{newLiquid()}, byKind: map[string]runner{}, rehearsals: map[string]rehearsal{}}
 	addInside(s, &SetProperty{})
 	addInside(s, &Notify{})
+	addInside(s, &AddToTeam{})
+	addInside(s, &RemoveFromTeam{})
+	addInside(s, &CreateTask{})
+	addInside(s, &Enroll{})
+	addInside(s, &Unenroll{})
+	add(s, &Format{})
 	add(s, &SendEmail{d.DB, d.Mail})
 	add(s, &SendSlack{d.DB, d.Slack})
 	add(s, &SendWebhook{d.Webhook, d.WebhookSecrets})

@@ -19,7 +19,7 @@ import (
 
 func TestCatalogIsSortedAndDescribesEveryAction(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []string{"add_sheet_row", "notify", "send_email", "send_slack", "send_webhook", "set_property"}, catalog().Kinds())
+	require.Equal(t, []string{"add_sheet_row", "add_to_team", "create_task", "enroll", "format", "notify", "remove_from_team", "send_email", "send_slack", "send_webhook", "set_property", "unenroll"}, catalog().Kinds())
 	for _, kind := range catalog().Actions {
 		require.NotEmpty(t, kind.Title, kind.Kind)
 		require.Regexp(t, `^[A-Z].*\.$`, kind.Description, kind.Kind)
@@ -37,11 +37,17 @@ func TestSchemasOfTheCatalogAreThoseOfTheParams(t *testing.T) {
 	t.Parallel()
 	for _, params := range []activities.Params{
 		activities.AddSheetRowParams{},
+		activities.AddToTeamParams{},
+		activities.CreateTaskParams{},
+		activities.EnrollParams{},
+		activities.FormatParams{},
 		activities.NotifyParams{},
+		activities.RemoveFromTeamParams{},
 		activities.SendEmailParams{},
 		activities.SendSlackParams{},
 		activities.SendWebhookParams{},
 		activities.SetPropertyParams{},
+		activities.UnenrollParams{},
 	} {
 		t.Run(params.Kind(), func(t *testing.T) {
 			t.Parallel()
@@ -114,6 +120,6 @@ func TestWorkflowsSayWhereAParamIsWrong(t *testing.T) {
 	require.Equal(t, automation.Problems{
 		{Pointer: "/steps/0/branch/0/steps/0/with/body/list/1", Code: "unknown-property", Message: "the template asks for user.nmae, and there is no such property"},
 		{Pointer: "/steps/0/branch/0/steps/0/with/headers/X~1Y", Code: "template-invalid", Message: `the template does not parse: a "{{" or "{%" is not closed; text that has them in it stands between {% raw %} and {% endraw %}`},
-		{Pointer: "/steps/1/action", Code: "unknown-action", Message: `there is no action "send_mail"; known are add_sheet_row, notify, send_email, send_slack, send_webhook, set_property`},
+		{Pointer: "/steps/1/action", Code: "unknown-action", Message: `there is no action "send_mail"; known are ` + strings.Join(catalog().Kinds(), ", ")},
 	}, problems)
 }

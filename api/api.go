@@ -155,10 +155,13 @@ func (s *server) routes() {
 	operation(s, enrollments, "POST", "/v1/enrollments/{id}/jump", "jump", "Go on at another step", s.jump)
 	operation(s, enrollments, "POST", "/v1/workflows/{name}/failed/retry", "retry-failed", "Try the steps once more at which enrollments failed", s.revive(postgres.RetryStep))
 	operation(s, enrollments, "POST", "/v1/workflows/{name}/failed/skip", "skip-failed", "Pass the steps at which enrollments failed", s.revive(postgres.SkipStep))
+	operation(s, enrollments, "GET", "/v1/tasks", "list-tasks", "List tasks, newest first", s.listTasks)
+	operation(s, enrollments, "POST", "/v1/tasks/{id}/done", "finish-task", "Note that a task is done", s.setTask(true))
+	operation(s, enrollments, "POST", "/v1/tasks/{id}/reopen", "reopen-task", "Note that a task is not done after all", s.setTask(false))
 	operation(s, enrollments, "GET", "/v1/notifications", "list-notifications", "List notifications, newest first", s.listNotifications)
 
 	operation(s, keys, "GET", "/v1/keys", "list-keys", "List the API keys, newest first", s.listKeys)
-	operation(s, keys, "POST", "/v1/keys", "create-key", "Make an API key; its text is shown once", s.createKey)
+	operation(s, keys, "POST", "/v1/keys", "create-key", "Make an API key; its text is shown once", s.createKey, created)
 	operation(s, keys, "DELETE", "/v1/keys/{id}", "revoke-key", "End the life of an API key", s.revokeKey)
 
 	operation(s, catalogue, "GET", "/v1/actions", "list-actions", "List the kinds of actions, with their schemas", s.listActions)

@@ -118,6 +118,9 @@ func (s *service) send(request *http.Request, headers ...string) answer {
 	}
 	recorder := httptest.NewRecorder()
 	s.handler.ServeHTTP(recorder, request)
+	if recorder.Code < 300 {
+		s.described(request, recorder.Code)
+	}
 	return answer{s.t, recorder.Code, recorder.Header(), recorder.Body.Bytes()}
 }
 
@@ -190,7 +193,7 @@ func (s *service) stored() map[string]string {
 	prints := map[string]string{}
 	for _, table := range []string{
 		"users", "properties", "changes", "events", "work_items", "definitions", "versions", "publication",
-		"memberships", "enrollments", "visits", "decisions", "commands", "notifications", "runs", "run_users", "schedules",
+		"memberships", "enrollments", "visits", "decisions", "commands", "notifications", "runs", "run_users", "schedules", "interventions",
 	} {
 		var text string
 		err := s.conn.QueryRow(s.t.Context(), `select count(*) || ' rows ' || coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from `+table+` t`).Scan(&text)

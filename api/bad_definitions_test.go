@@ -46,7 +46,7 @@ func badDefinitions() []badDefinition {
 		return steps(name, `[{"id": "act", "action": "`+kind+`", "with": `+with+`}]`, places...)
 	}
 	const known = `{"property": "age", "op": "known"}`
-	return slices.Concat(badFilters(), []badDefinition{
+	return slices.Concat(badFilters(), badSteps(), []badDefinition{
 		{name: "D1 no trigger", body: definition(`[]`, someSteps), places: []string{"/triggers no-trigger"}},
 		{name: "D1 no triggers at all", body: `{"name":"x","steps":` + someSteps + `}`, places: []string{"/triggers no-trigger"}},
 		triggers("D1 a trigger of no kind", `[{}]`, "/triggers/0 unknown-trigger-kind"),
@@ -126,7 +126,7 @@ func badDefinitions() []badDefinition {
 		{name: "a zone that depends on the machine", body: `{"name": "x", "time_zone": "Local", "triggers": ` + someTriggers + `, "steps": ` + someSteps + `}`, places: []string{"/time_zone unknown-time-zone"}},
 		{name: "an again that is none", body: `{"name": "x", "enroll": {"again": "often"}, "triggers": ` + someTriggers + `, "steps": ` + someSteps + `}`, places: []string{"/enroll/again again-invalid"}},
 		{name: "members of other types", body: `{"name": "x", "title": 5, "triggers": {}, "steps": "none"}`, places: []string{"/steps wrong-type", "/title wrong-type", "/triggers wrong-type"}},
-		{name: "several faults at once", body: `{"name": "x", "triggers": [], "steps": [{"id": "act", "action": "send_fax"}, {"id": "act", "exit": {}}, {"id": "wait", "delay": "1h"}]}`, places: []string{"/steps/0/action unknown-action", "/steps/1/id duplicate-step-id", "/steps/2 unreachable-step", "/triggers no-trigger"}},
+		{name: "several faults at once", body: `{"name": "x", "triggers": [], "steps": [{"id": "act", "action": "send_fax"}, {"id": "act", "exit": {}}, {"id": "wait", "delay": "1h"}]}`, places: []string{"/steps/0/action unknown-action", "/steps/1/id duplicate-step-id", "/triggers no-trigger"}},
 		{name: "faults in YAML", yaml: true, body: "name: x\ncolour: red\ntriggers: [{manual: true}]\nsteps:\n  - {id: wait, delay: 3x}\n", places: []string{"/colour unknown-field", "/steps/0/delay delay-out-of-range"}},
 		{name: "a list in YAML", yaml: true, body: "- name: x\n", places: []string{"wrong-type"}},
 		{name: "a number in YAML", yaml: true, body: "5\n", places: []string{"wrong-type"}},

@@ -110,7 +110,7 @@ func TestAnEnrollmentShowsItsTimelineAndWhatIsInFlight(t *testing.T) {
 	settle, tell := timeline[0].(map[string]any), timeline[1].(map[string]any)
 	instants(t, settle, "started_at", "finished_at")
 	instants(t, tell, "started_at", "finished_at")
-	require.Equal(t, map[string]any{"step": "settle", "visit": 1.0, "kind": "delay", "status": "done", "attempts": 1.0, "until": "2030-01-04T09:00:00Z"}, settle)
+	require.Equal(t, map[string]any{"step": "settle", "visit": 1.0, "kind": "delay", "status": "done", "attempts": 1.0, "until": "2030-01-04T09:00:00Z", "shown": "Fri 4 Jan 2030 09:00:00 UTC"}, settle)
 	require.Equal(t, map[string]any{"step": "tell", "visit": 1.0, "kind": "notify", "status": "stopped", "attempts": 1.0}, tell, "until it finishes, if it does")
 	require.Equal(t, 1, s.count("commands"), "Temporal is to be told")
 }

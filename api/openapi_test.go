@@ -3,8 +3,13 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -108,6 +113,49 @@ func isOf(kind, v any) bool {
 	}
 }
 
+// document is the description of the API, which is the same for every service.
+var document struct {
+	once sync.Once
+	openAPI
+}
+
+// described checks that a success stands in the description of the operation.
+func (s *service) described(request *http.Request, status int) {
+	s.t.Helper()
+	path := request.URL.EscapedPath()
+	if !strings.HasPrefix(path, "/v1/") {
+		return
+	}
+	document.once.Do(func() {
+		recorder := httptest.NewRecorder()
+		s.handler.ServeHTTP(recorder, httptest.NewRequestWithContext(s.t.Context(), "GET", "/openapi.json", nil))
+		require.NoError(s.t, json.Unmarshal(recorder.Body.Bytes(), &document.root))
+	})
+	method := strings.ToLower(request.Method)
+	for template, operations := range document.root["paths"].(map[string]any) {
+		responses, _ := at(operations, method, "responses").(map[string]any)
+		if responses != nil && fits(template, path) {
+			require.Contains(s.t, responses, strconv.Itoa(status), "%s %s", method, template)
+			return
+		}
+	}
+	require.Fail(s.t, "not described", "%s %s", method, path)
+}
+
+// fits reports whether a path is one of those that a template stands for.
+func fits(template, path string) bool {
+	parts, given := strings.Split(template, "/"), strings.Split(path, "/")
+	if len(parts) != len(given) {
+		return false
+	}
+	for i, part := range parts {
+		if part != given[i] && !strings.HasPrefix(part, "{") {
+			return false
+		}
+	}
+	return true
+}
+
 func TestEveryProblemIsDescribedByTheOneSchema(t *testing.T) {
 	t.Parallel()
 	o := start(t).openAPI()
@@ -180,8 +228,15 @@ func TestRequestsAreDescribedAsTheyAreTaken(t *testing.T) {
 		path    string
 		members []string
 	}{
+		{workflow + "/resume", []string{"rate"}},
+		{workflow + "/archive", []string{"enrollments"}},
+		{workflow + "/failed/retry", []string{"by", "enrollments", "reason", "step"}},
+		{workflow + "/failed/skip", []string{"by", "enrollments", "reason", "step"}},
+		{"/v1/enrollments/{id}/retry", []string{"by", "reason"}},
+		{"/v1/enrollments/{id}/skip", []string{"by", "reason"}},
+		{"/v1/enrollments/{id}/unenroll", []string{"by", "reason"}},
 		{workflow + "/preview", []string{"filter", "workflow"}},
-		{workflow + "/publish", []string{"existing", "in_flight", "rate"}},
+		{workflow + "/publish", []string{"by", "existing", "in_flight", "mapping", "rate"}},
 		{workflow + "/runs", []string{"trigger"}},
 		{workflow + "/held/approve", []string{"enrollments"}},
 		{workflow + "/held/reject", []string{"enrollments"}},
@@ -220,4 +275,66 @@ func TestRequestsAreDescribedAsTheyAreTaken(t *testing.T) {
 		}
 		require.Equal(t, c.parameters, parameters, c.path)
 	}
+}
+
+func TestOnlyTheBodiesThatAreTakenAreDescribed(t *testing.T) {
+	t.Parallel()
+	o := start(t).openAPI()
+	bodies := map[string][]string{}
+	for path, methods := range o.root["paths"].(map[string]any) {
+		for method, operation := range methods.(map[string]any) {
+			content, _ := at(operation, "requestBody", "content").(map[string]any)
+			types := slices.Sorted(maps.Keys(content))
+			if key := strings.Join(types, " "); key != "" && key != "application/json" {
+				bodies[key] = append(bodies[key], method+" "+path)
+			}
+		}
+	}
+	for _, list := range bodies {
+		slices.Sort(list)
+	}
+	require.Equal(t, map[string][]string{
+		"application/json application/yaml": {"post /v1/workflows/validate", "put /v1/workflows/{name}"},
+	}, bodies)
+}
+
+func TestStatusesAreDescribed(t *testing.T) {
+	t.Parallel()
+	o := start(t).openAPI()
+	statuses := func(path, method string) (list []string) {
+		for status := range at(o.root, "paths", path, method, "responses").(map[string]any) {
+			if status[0] == '2' {
+				list = append(list, status)
+			}
+		}
+		slices.Sort(list)
+		return list
+	}
+	const workflow = "/v1/workflows/{name}"
+	for _, c := range []struct {
+		path, method string
+		want         []string
+	}{
+		{"/v1/users/{id}", "put", []string{"200", "201"}},
+		{"/v1/users/{id}", "patch", []string{"200"}},
+		{"/v1/users/{id}", "delete", []string{"204"}},
+		{"/v1/users/batch", "post", []string{"200"}},
+		{"/v1/properties/{name}", "put", []string{"200", "201"}},
+		{"/v1/events", "post", []string{"202"}},
+		{"/v1/events/batch", "post", []string{"202"}},
+		{workflow, "put", []string{"200", "201"}},
+		{workflow, "delete", []string{"204"}},
+		{workflow + "/runs", "post", []string{"201"}},
+		{workflow + "/enrollments", "post", []string{"201"}},
+		{workflow + "/publish", "post", []string{"200"}},
+	} {
+		require.Equal(t, c.want, statuses(c.path, c.method), "%s %s", c.method, c.path)
+	}
+	for _, method := range []string{"put", "delete"} {
+		require.NotNil(t, at(o.root, "paths", workflow, method, "responses", "412"))
+	}
+	created := at(o.root, "paths", workflow, "put", "responses", "201")
+	require.Equal(t, "Created", at(created, "description"))
+	require.Equal(t, at(o.root, "paths", workflow, "put", "responses", "200", "content"), at(created, "content"))
+	require.NotNil(t, at(created, "headers", "ETag"))
 }

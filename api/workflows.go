@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"rollcall/automation"
 	"rollcall/postgres"
 	"rollcall/strictjson"
@@ -196,6 +198,9 @@ type publishIn struct {
 		Rate     int               `json:"rate,omitempty" minimum:"1" maximum:"5000" doc:"How many existing users a second are enrolled; 100 if left out."`
 	}
 }
+
+// Resolve implements huma.Resolver: who asks for nothing but a foresight must not publish by a slip.
+func (*publishIn) Resolve(ctx huma.Context) []error { return filled(ctx, "dry_run") }
 
 type publishOut struct{ Body *postgres.Publication }
 

@@ -144,3 +144,6 @@ func CheckEventName(name string) (problem string, ok bool) {
 	}
 	return "", true
 }
+
+// IsName reports whether a text can be the name of a workflow.
+func IsName(text string) bool { return slug.MatchString(text) }

@@ -212,12 +212,14 @@ func shorten(text string) string {
 	return strings.TrimSpace(string([]rune(text)[:maxLabel-1])) + "…"
 }
 
+// apart is a space that nobody sees.
+const apart = "#8203;"
+
 // mermaidText makes any text a label that stands in quotes. Mermaid reads markup, its own directives and
 // entities in labels; whatever could be one of them is written as the number of its character.
 func mermaidText(text string) string {
 	var s strings.Builder
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	styled := strings.Contains(text, "style") || strings.Contains(text, "classDef") // before a colon, these cut entities off
+	runes := []rune(strings.Join(strings.Fields(strings.ReplaceAll(text, "ﬂ", "fl")), " ")) // the ligature stands for an entity in Mermaid
 	at := func(i int) rune {
 		if i < 0 || i >= len(runes) {
 			return ' '
@@ -230,7 +232,7 @@ func mermaidText(text string) string {
 		plain := wordy(r)
 		switch {
 		case r > unicode.MaxLatin1:
-			plain = unicode.IsPrint(r) && r != 'ﬂ' // which stands for an entity inside of Mermaid
+			plain = unicode.IsPrint(r)
 		case r == '.' || r == ')':
 			plain = !numbering && !strings.HasSuffix(strings.ToLower(string(runes[max(0, i-3):i])), "www")
 			numbering = false
@@ -238,8 +240,6 @@ func mermaidText(text string) string {
 			plain = i > 0
 		case r == '_':
 			plain = wordy(at(i-1)) && wordy(at(i+1))
-		case r == ':':
-			plain = !styled && at(i+1) != '/'
 		case strings.ContainsRune(" ,'?(/", r):
 			plain = true
 		}
@@ -251,6 +251,9 @@ func mermaidText(text string) string {
 			s.WriteRune(' ')
 		default:
 			fmt.Fprintf(&s, "#%d;", r)
+			if r == '$' || r == '\\' || r == ':' && strings.HasPrefix(string(runes[i+1:]), "fa-") {
+				s.WriteString(apart) // Mermaid looks for formulas, line breaks and icons after it has read the numbers
+			}
 		}
 	}
 	return s.String()

@@ -34,6 +34,9 @@ func (p *Program) Land(to *Program, at Place, mapping map[string]string) Landing
 			break
 		}
 		step = old.Next
+		if old.Kind == GotoStep && old.Times == 0 {
+			step = old.To
+		}
 	}
 	return Landing{}
 }

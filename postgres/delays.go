@@ -40,7 +40,7 @@ func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wa
 			where id = $1 and status in ('pending', 'active') returning id, definition, version, user_id
 		), waited as (
 			update visits v set status = 'done', finished_at = $5
-			from moved where v.enrollment_id = $1 and v.status = 'waiting' and (v.step, v.visit) <> ($2, $3)
+			from moved where v.enrollment_id = $1 and `+passed+` and (v.step, v.visit) <> ($2, $3)
 		), entered as (
 			insert into visits as v (enrollment_id, step, visit, kind, status, until, started_at)
 			select id, $2, $3, 'delay', 'waiting', $4, $5 from moved
@@ -130,11 +130,11 @@ func (db *DB) beginRule(ctx context.Context, ref VisitRef) (Wait, error) {
 		if err != nil {
 			return err
 		}
-		if w.Status == automation.StepWaiting && w.Until != nil {
-			wait.Until, wait.Shown = w.Until.UTC(), shownIn(*w.Until, w.zone())
-			return nil
-		}
 		now := db.clockOf(ref)
+		if w.Until != nil && (w.Status == automation.StepWaiting || w.Status == automation.StepDone) {
+			wait.Until, wait.Shown = w.Until.UTC(), shownIn(*w.Until, w.zone())
+			return stand(ctx, tx, ref, w.Until, now)
+		}
 		wait, err = w.Resolve(ref.Step, w.Began, now, w.Properties)
 		if err != nil || wait.Leave != "" {
 			return err
@@ -207,17 +207,27 @@ func decideDue(wait *Wait, d *automation.Delay, due automation.Due, now time.Tim
 // recordWait writes down that an enrollment waits, in the transaction of enterWait. A wait for something
 // to happen has a number in the order of what happens.
 func (db *DB) recordWait(ctx context.Context, tx pgx.Tx, ref VisitRef, kind automation.StepKind, until *time.Time, now time.Time, numbered bool) error {
+	if err := stand(ctx, tx, ref, until, now); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `
+		insert into visits as v (enrollment_id, step, visit, kind, status, until, started_at, seq)
+		values ($1, $2, $3, $4, 'waiting', $5, $6, case when $7 then nextval('moments') end)
+		on conflict (enrollment_id, step, visit) do update
+		set status = 'waiting', until = excluded.until, seq = excluded.seq, output = null, error = '', finished_at = null`,
+		ref.EnrollmentID, ref.Step, ref.Visit, string(kind), until, now, numbered)
+	return err
+}
+
+// stand writes down where an enrollment is that waits. A worker that dies lets another one do again what
+// came before the wait, so a wait that was recorded says so again.
+func stand(ctx context.Context, tx pgx.Tx, ref VisitRef, until *time.Time, now time.Time) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`
 		update enrollments set status = 'active', step = $2, started_at = coalesce(started_at, $3), waiting_until = $4 where id = $1`,
 		ref.EnrollmentID, ref.Step, now, until)
 	batch.Queue(`
-		update visits set status = 'done', finished_at = $4
-		where enrollment_id = $1 and status = 'waiting' and (step, visit) <> ($2, $3)`, ref.EnrollmentID, ref.Step, ref.Visit, now)
-	batch.Queue(`
-		insert into visits as v (enrollment_id, step, visit, kind, status, until, started_at, seq)
-		values ($1, $2, $3, $4, 'waiting', $5, $6, case when $7 then nextval('moments') end)
-		on conflict (enrollment_id, step, visit) do update set status = 'waiting', until = excluded.until, error = '', finished_at = null`,
-		ref.EnrollmentID, ref.Step, ref.Visit, string(kind), until, now, numbered)
+		update visits v set status = 'done', finished_at = $4
+		where v.enrollment_id = $1 and `+passed+` and (v.step, v.visit) <> ($2, $3)`, ref.EnrollmentID, ref.Step, ref.Visit, now)
 	return tx.SendBatch(ctx, batch).Close()
 }

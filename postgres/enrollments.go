@@ -232,7 +232,8 @@ func (db *DB) ToCheck(ctx context.Context, limit int, age time.Duration) ([]Orde
 	return collect[Order](ctx, db.pool, `
 		update enrollments set checked_at = $2 where id in (
 			select id from enrollments
-			where ended_at is null and status <> 'held' and coalesce(checked_at, created_at) < $3
+			where ended_at is null and status <> 'held' and (status <> 'pending' or handed_at is not null)
+			and coalesce(checked_at, created_at) < $3
 			and coalesce(waiting_until, started_at, handed_at, 'infinity') < $3
 			and (waiting_until is not null or coalesce(checked_at, created_at) < $2 - interval '1 day' or not exists (
 				select from visits v where v.enrollment_id = enrollments.id and v.status in ('waiting', 'held') and v.until is null))
@@ -246,7 +247,7 @@ func (db *DB) ToCheck(ctx context.Context, limit int, age time.Duration) ([]Orde
 func (db *DB) MarkHanded(ctx context.Context, ids []string) error {
 	_, err := db.pool.Exec(ctx, `
 		update enrollments set handed_at = $2 where id in (
-			select id from enrollments where id = any($1::uuid[]) and started_at is null and ended_at is null
+			select id from enrollments where id = any($1::uuid[]) and status = 'pending'
 			for update skip locked
 		)
 		returning `+relaxed, ids, db.clock())

@@ -51,8 +51,10 @@ func (db *DB) gate(ctx context.Context, q querier, ref VisitRef, kind, commit st
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return g, err
 		}
-		if err := db.whyClosed(ctx, q, ref, kind); err != nil {
+		if skipped, err := db.whyClosed(ctx, q, ref, kind); err != nil {
 			return nil, err
+		} else if skipped {
+			return &Gate{Done: true}, nil
 		}
 	}
 }
@@ -70,7 +72,8 @@ func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit s
 	err := q.QueryRow(ctx, `
 		with before as materialized (
 			select e.id, e.waiting_until from enrollments e join definitions d on d.name = e.definition
-			where e.id = $1 and e.status in ('pending', 'active') and d.status <> 'paused'
+			where e.id = $1 and e.status in ('pending', 'active') and d.status <> 'paused' and not exists (
+				select from visits where enrollment_id = $1 and step = $2 and visit = $3 and status = 'skipped')
 			for update of e
 		), moved as (
 			update enrollments e set status = 'active', step = $2, waiting_until = null, started_at = coalesce(e.started_at, $5)
@@ -78,7 +81,7 @@ func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit s
 			returning e.*, b.waiting_until as waited_for
 		), waited as (
 			update visits v set status = 'done', finished_at = $5
-			from moved where v.enrollment_id = $1 and v.status = 'waiting'
+			from moved where v.enrollment_id = $1 and `+passed+`
 		), entered as (
 			insert into visits as v (enrollment_id, step, visit, kind, status, started_at, due_at)
 			select id, $2, $3, $4, 'running', $5,
@@ -112,31 +115,34 @@ func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit s
 	return &g, nil
 }
 
-// whyClosed tells an ended enrollment from a paused definition; it returns nil when neither is so
-// any more. A pause is recorded in the visit under the definition's lock, so that the resumption is
-// sure to find it.
-func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind string) error {
+// whyClosed tells an ended enrollment from a paused definition, and says whether the visit was skipped
+// and is not to be made any more; it returns no error when none of them is so any more. A pause is
+// recorded in the visit under the definition's lock, so that the resumption is sure to find it.
+func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind string) (skipped bool, err error) {
 	var paused, live bool
-	err := q.QueryRow(ctx, `
+	err = q.QueryRow(ctx, `
 		with held as (
 			select e.id from enrollments e join definitions d on d.name = e.definition
 			where e.id = $1 and e.status in ('pending', 'active') and d.status = 'paused' for share of d
 		), noted as (
 			insert into visits as v (enrollment_id, step, visit, kind, status, attempts, started_at)
 			select id, $2, $3, $4, 'held', 0, $5 from held
-			on conflict (enrollment_id, step, visit) do update set status = 'held', until = null where v.status <> 'done'
+			on conflict (enrollment_id, step, visit) do update set status = 'held', until = null where v.status not in ('done', 'skipped')
 		)
-		select exists (select from held), exists (select from enrollments where id = $1 and status in ('pending', 'active'))`,
-		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clockOf(ref)).Scan(&paused, &live)
+		select exists (select from held), exists (select from enrollments where id = $1 and status in ('pending', 'active')),
+			exists (select from visits where enrollment_id = $1 and step = $2 and visit = $3 and status = 'skipped')`,
+		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clockOf(ref)).Scan(&paused, &live, &skipped)
 	switch {
 	case err != nil:
-		return err
+		return false, err
+	case !live:
+		return false, automation.ErrFinished
+	case skipped:
+		return true, nil
 	case paused:
-		return ErrPaused
-	case live:
-		return nil
+		return false, ErrPaused
 	default:
-		return automation.ErrFinished
+		return false, nil
 	}
 }
 

@@ -154,6 +154,12 @@ func (in *ingest) endAll(ctx context.Context, definition, reason string) error {
 	if err != nil {
 		return err
 	}
+	// Users before enrollments, as everybody locks them.
+	if _, err := in.Exec(ctx, `
+		select from users where id in (select user_id from enrollments where definition = $1 and ended_at is null)
+		order by id for no key update`, definition); err != nil {
+		return err
+	}
 	_, err = in.Exec(ctx, `
 		with ended as (
 			update enrollments set status = 'unenrolled', rejected = rejected or status = 'held',

@@ -127,6 +127,7 @@ type standing struct {
 	Visit                    int                   // of the step
 	Visiting                 automation.StepStatus // how the visit stands
 	Failing                  bool                  // its action is being tried again and again
+	Known                    bool                  // the user was not deleted
 }
 
 // standing reads it, with the user and the enrollment locked.
@@ -136,7 +137,8 @@ func (in *ingest) standing(ctx context.Context, id string) (*standing, error) {
 	}
 	s, err := one[standing](ctx, in, `
 		select e.definition, e.user_id, e.step, e.version, e.ordinal, e.depth, e.attempt, e.status, coalesce(v.visit, 0) as visit,
-			coalesce(v.status, '') as visiting, coalesce(v.status = 'running' and v.error <> '', false) as failing
+			coalesce(v.status, '') as visiting, coalesce(v.status = 'running' and v.error <> '', false) as failing,
+			exists (select from users where id = e.user_id) as known
 		from enrollments e left join lateral (
 			select visit, status, error from visits where enrollment_id = e.id and step = e.step order by visit desc limit 1) v on true
 		where e.id = $1 for update of e`, id)
@@ -172,17 +174,20 @@ type Position struct {
 // revive lets an enrollment that failed begin anew in Temporal, with the same identity of its effects
 // where a step is tried again.
 func (in *ingest) revive(ctx context.Context, id string, s *standing, version *Published, a Asked) (*Order, error) {
+	if !s.Known {
+		return nil, fmt.Errorf("the user was deleted: %w", automation.ErrConflict)
+	}
 	visits, err := in.visited(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	at := Position{Step: s.Step, Visits: visits}
+	failed, known := version.Program.Node(s.Step)
+	if !known && (a.Kind == SkipStep || a.Kind == RetryStep && s.Step != "") {
+		return nil, fmt.Errorf("it did not fail at a step of version %d: %w", s.Version, automation.ErrConflict)
+	}
 	switch a.Kind {
 	case SkipStep:
-		failed, known := version.Program.Node(s.Step)
-		if !known {
-			return nil, fmt.Errorf("it did not fail at a step: %w", automation.ErrConflict)
-		}
 		at.Step = failed.Next
 		in.writes.Queue(`
 			update visits set status = 'skipped', output = coalesce(output, '{}') || '{"outcome": "skipped"}'
@@ -197,6 +202,7 @@ func (in *ingest) revive(ctx context.Context, id string, s *standing, version *P
 			visits[at.Step]--
 		}
 	}
+	in.writes.Queue(`update interventions set outcome = 'the enrollment had failed' where enrollment_id = $1 and outcome = ''`, id)
 	queueIntervention(&in.writes, id, s, a, in.now, "done")
 	if err := in.flush(ctx); err != nil {
 		return nil, err
@@ -266,18 +272,18 @@ type Wanted struct {
 // Asked again, it returns the same. It returns ErrFinished where the enrollment is not live.
 func (db *DB) NextWanted(ctx context.Context, ref VisitRef, followed int64, at automation.Place) (Wanted, error) {
 	var wanted Wanted
-	err := db.tx(ctx, func(tx pgx.Tx) error {
+	err := db.txFor(ctx, ref.EnrollmentID, followed, func(tx pgx.Tx) error {
 		wanted = Wanted{}
 		e, err := one[struct {
 			Definition string
 			Version    int
 			Live       bool
 		}](ctx, tx, `select definition, version, ended_at is null as live from enrollments where id = $1 for update`, ref.EnrollmentID)
+		if errors.Is(err, automation.ErrNotFound) || err == nil && !e.Live {
+			return automation.ErrFinished
+		}
 		if err != nil {
 			return err
-		}
-		if !e.Live {
-			return automation.ErrFinished
 		}
 		open, err := collect[openIntervention](ctx, tx, `
 			select id, kind, step, visit, target, version, mapping, landing from interventions
@@ -302,7 +308,8 @@ func (db *DB) NextWanted(ctx context.Context, ref VisitRef, followed int64, at a
 					return err
 				}
 			}
-			batch.Queue(`update interventions set outcome = $2, landing = coalesce(landing, $3) where id = $1`, i.ID, outcome, &wanted.Landing)
+			landing := wanted.Landing
+			batch.Queue(`update interventions set outcome = $2, landing = coalesce(landing, $3) where id = $1`, i.ID, outcome, &landing)
 			if wanted.ID != 0 {
 				db.queueFollow(batch, ref, wanted, at)
 				break
@@ -311,6 +318,26 @@ func (db *DB) NextWanted(ctx context.Context, ref VisitRef, followed int64, at a
 		return tx.SendBatch(ctx, batch).Close()
 	})
 	return wanted, err
+}
+
+// txFor runs f in a transaction that lets an enrollment follow what was wanted after an intervention.
+// Where that moves it to a version that is not in use any more, because another one was published
+// meanwhile, the transaction begins a new epoch, which knows what concerns those who are in it.
+func (db *DB) txFor(ctx context.Context, id string, followed int64, f func(tx pgx.Tx) error) error {
+	var unused bool
+	err := db.pool.QueryRow(ctx, `
+		select exists (
+			select from interventions i join enrollments e on e.id = i.enrollment_id
+			join versions v on v.definition = e.definition and v.number = i.version
+			where i.enrollment_id = $1 and i.id > $2 and i.kind = 'migrate' and not `+inUse+`)`, id, followed).Scan(&unused)
+	switch {
+	case err != nil:
+		return translate(err)
+	case unused:
+		return db.publication(ctx, func(tx pgx.Tx, _ int64) error { return f(tx) })
+	default:
+		return db.tx(ctx, f)
+	}
 }
 
 type openIntervention struct {
@@ -352,10 +379,17 @@ func (db *DB) queueFollow(batch *pgx.Batch, ref VisitRef, w Wanted, at automatio
 	switch {
 	case !at.Inside || w.Kind == RetryStep:
 	case w.Landing.Stays:
+		// When a delay ends is found anew as it is entered again.
+		var atMost *time.Duration
+		if n, ok := w.Program.Node(at.Step); ok {
+			atMost = (*time.Duration)(n.AtMost)
+		}
 		batch.Queue(`
-			update visits set until = null where enrollment_id = $1 and step = $2 and visit = $3 and status = 'waiting' and kind = 'delay'`,
-			ref.EnrollmentID, ref.Step, ref.Visit)
+			update visits set until = case kind when 'wait_for' then started_at + $4::interval end
+			where enrollment_id = $1 and step = $2 and visit = $3 and status = 'waiting'`,
+			ref.EnrollmentID, ref.Step, ref.Visit, atMost)
 	default:
+		batch.Queue(`update enrollments set waiting_until = null where id = $1`, ref.EnrollmentID)
 		batch.Queue(`
 			update visits set status = 'skipped', finished_at = $4, output = coalesce(output, '{}') || '{"outcome": "skipped"}'
 			where enrollment_id = $1 and step = $2 and visit = $3 and status in ('waiting', 'held', 'running')`, ref.EnrollmentID, ref.Step, ref.Visit, now)

@@ -22,7 +22,7 @@ type Published struct {
 	Program  automation.Program
 	Outline  string // the steps in Markdown
 
-	UsesOutputs bool // a template may speak of what an earlier step gave
+	UsesOutputs bool // a template or a branch may speak of what an earlier step gave
 	Triggers    []Trigger
 	Unless      *filter.Filter // nobody is enrolled for whom it holds; nil: no such condition
 	LeaveWhen   *filter.Filter // nobody stays, or is enrolled, for whom it holds; nil: no such condition
@@ -157,7 +157,7 @@ func (s *settings) prepare(document []byte, number int, schema automation.Proper
 	}
 	s.setCalendars(p)
 	p.Outline = p.Program.Outline()
-	p.UsesOutputs = bytes.Contains(document, []byte("steps.")) || bytes.Contains(document, []byte("steps["))
+	p.UsesOutputs = slices.ContainsFunc([]string{"steps.", "steps[", `"step":`}, func(text string) bool { return bytes.Contains(document, []byte(text)) })
 	compile := func(t *filter.Tree, event bool) *filter.Filter {
 		if t == nil {
 			return nil

@@ -80,6 +80,10 @@ func queueFinish(batch *pgx.Batch, ref VisitRef, d Done, commit string, now time
 		ref.EnrollmentID, ref.Step, ref.Visit, d.What, objectOrNull(d.Output), now, string(status))
 }
 
+// passed is the condition on a visit v that the enrollment was in it, and that another step says so: a
+// delay. A wait for something ends with an outcome of its own.
+const passed = `v.status = 'waiting' and v.kind = 'delay'`
+
 // Failure is an attempt of a step that failed.
 type Failure struct {
 	Kind       string
@@ -102,7 +106,7 @@ func (db *DB) FailVisit(ctx context.Context, ref VisitRef, f Failure) error {
 		on conflict (enrollment_id, step, visit) do update
 		set status = excluded.status, error = excluded.error, finished_at = excluded.finished_at,
 			attempts = v.attempts + case when $9 then 1 else 0 end
-		where v.status <> 'done'`,
+		where v.status not in ('done', 'skipped')`,
 		ref.EnrollmentID, ref.Step, ref.Visit, string(status), f.Text, finished, now, f.Kind, f.RolledBack)
 	return translate(err)
 }

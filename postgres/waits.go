@@ -30,11 +30,11 @@ func (db *DB) BeginWait(ctx context.Context, ref VisitRef, atMost *time.Duration
 		if err != nil {
 			return err
 		}
-		if w.Status != "" && w.Status != automation.StepHeld {
-			a = w.stands()
-			return nil
-		}
 		now := db.clockOf(ref)
+		if w.Output != nil || w.Status == automation.StepWaiting {
+			a = w.stands()
+			return db.standAt(ctx, tx, ref, w, now)
+		}
 		var until *time.Time
 		if atMost != nil {
 			at := now.Add(*atMost)
@@ -48,9 +48,18 @@ func (db *DB) BeginWait(ctx context.Context, ref VisitRef, atMost *time.Duration
 			return err
 		}
 		a = w.stands()
-		return nil
+		return db.standAt(ctx, tx, ref, w, now)
 	})
 	return a, err
+}
+
+// standAt writes down where the enrollment is: in the wait, or behind it.
+func (db *DB) standAt(ctx context.Context, tx pgx.Tx, ref VisitRef, w *waiting, now time.Time) error {
+	if w.Output == nil {
+		return stand(ctx, tx, ref, w.Until, now)
+	}
+	_, err := tx.Exec(ctx, `update enrollments set waiting_until = null where id = $1 and step = $2`, ref.EnrollmentID, ref.Step)
+	return err
 }
 
 // stands is how a wait stands that was recorded.
@@ -87,7 +96,8 @@ func (db *DB) alreadyHolds(ctx context.Context, tx pgx.Tx, ref VisitRef, w *wait
 			ref.EnrollmentID, ref.Step, ref.Visit, w.Output, now)
 		return err
 	}
-	_, err = tx.Exec(ctx, `update enrollments set due = $2 where id = $1`, ref.EnrollmentID, w.NextTurn(subject, awaits))
+	// What is due already has still to be rung.
+	_, err = tx.Exec(ctx, `update enrollments set due = least(due, $2) where id = $1`, ref.EnrollmentID, w.NextTurn(subject, awaits))
 	return err
 }
 
@@ -124,7 +134,10 @@ func (db *DB) EndWait(ctx context.Context, ref VisitRef, timeUp bool) (Awaiting,
 			}
 		}
 		a = w.stands()
-		return nil
+		if !a.Over {
+			return nil
+		}
+		return db.standAt(ctx, tx, ref, w, db.clockOf(ref))
 	})
 	return a, err
 }

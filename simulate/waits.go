@@ -110,6 +110,7 @@ func (w *world) stands(v *visit) workflows.WaitResult {
 	r := workflows.WaitResult{Outcome: workflows.Done, Until: v.until, Shown: v.shown}
 	if v.output != nil {
 		r.Over, r.Until, r.Shown = true, time.Time{}, ""
+		w.waitingUntil = time.Time{}
 		r.Came, _ = v.output[filter.Outcome].(string)
 	}
 	return r

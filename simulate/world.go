@@ -37,12 +37,12 @@ type world struct {
 	past       *filter.Past
 	changed    []postgres.Item // what the running activity changed, to be judged after it
 
-	visits  map[string]*visit // the last one of each step
-	outputs map[string]map[string]any // what templates see of the steps that were done
-	results map[string]map[string]any // what branches see of the steps that are over, however they went
-	current *visit            // the one that was entered last
-	follow  string            // the step that follows it, as far as it is known
-	gotos   map[string]int    // how often each goto was passed
+	visits  map[string]*visit         // the last one of each step
+	outputs map[string]map[string]any // what templates see of the steps that are over
+	results map[string]map[string]any // what branches see of them, with how they went
+	current *visit                    // the one that was entered last
+	follow  string                    // the step that follows it, as far as it is known
+	gotos   map[string]int            // how often each goto was passed
 
 	waitingUntil time.Time // when the wait ends, or ended, that comes before the next action; zero: there is none
 	finished     time.Time // when a step was last done
@@ -189,7 +189,7 @@ func (w *world) done(v *visit, status automation.StepStatus, output map[string]a
 
 // settle makes a visit that is over known to later steps.
 func (w *world) settle(v *visit) {
-	if v.status == automation.StepDone && v.output != nil {
+	if v.output != nil {
 		w.outputs[v.step] = v.output
 	}
 	result := maps.Clone(v.output)

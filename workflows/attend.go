@@ -47,8 +47,9 @@ func (e *enrollment) attend(at AttendInput) error {
 				break
 			}
 			moved = true
-			e.follow(wanted, at)
-			at.Step, at.Inside, at.Visit, at.After = e.position.Step, false, 0, ""
+			if stays := e.follow(wanted, at); !stays {
+				at.Step, at.Inside, at.Visit, at.After = e.position.Step, false, 0, ""
+			}
 		}
 	}
 	if moved {
@@ -57,30 +58,46 @@ func (e *enrollment) attend(at AttendInput) error {
 	return nil
 }
 
-// follow moves the enrollment as an intervention says.
-func (e *enrollment) follow(w Wanted, at AttendInput) {
+// follow moves the enrollment as an intervention says. It reports whether it stays in the step that it
+// is in.
+func (e *enrollment) follow(w Wanted, at AttendInput) (stays bool) {
 	e.position.Attended = w.ID
+	if e.position.Inside = false; at.Inside {
+		e.position.Visits[at.Step] = at.Visit
+	}
 	switch w.Kind {
 	case SkipWanted:
 		n, _ := e.Program.Node(at.Step)
 		e.position.Step = n.Next
 	case RetryWanted:
 		e.reenter(at.Step)
+		return true
 	case MigrateWanted:
 		e.Program = *w.Program
 		e.position.Step = w.Landing.Step
 		if w.Landing.Stays {
 			e.reenter(w.Landing.Step)
 		}
+		return w.Landing.Stays
 	default:
 		e.position.Step = w.Landing.Step
 	}
+	return false
 }
 
 // reenter makes the next visit of a step the same one as now.
 func (e *enrollment) reenter(step string) {
-	e.position.Step = step
+	e.position.Step, e.position.Left, e.position.Inside = step, "", true
 	e.position.Visits[step]--
+}
+
+// here is what attend asks between two steps, or about one that the enrollment is to enter again.
+func (e *enrollment) here() AttendInput {
+	p := &e.position
+	if p.Inside {
+		return AttendInput{Step: p.Step, Visit: p.Visits[p.Step] + 1, Inside: true}
+	}
+	return AttendInput{Step: p.Step, After: p.Left}
 }
 
 // inside is what attend asks about a step that the enrollment is in.

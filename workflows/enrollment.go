@@ -32,8 +32,7 @@ type enrollment struct {
 	stopped   string           // why it was taken out; "" while it was not
 	resumed   workflow.ReceiveChannel
 	woken     workflow.ReceiveChannel
-	left      string // the step that was left last, where it always leads to the same one
-	completed bool   // the last step recorded the end already
+	completed bool // the last step recorded the end already
 	log       log.Logger
 }
 
@@ -57,10 +56,10 @@ func (e *enrollment) run(ctx workflow.Context) (EnrollmentResult, error) {
 		e.log.Info("enrollment started", "workflow", e.Program.Definition, "version", e.Program.Version, "user", e.UserID)
 	}
 	for e.position.Step != "" && e.stopped == "" {
-		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+		if e.crowded() && e.scope.Err() == nil {
 			return EnrollmentResult{}, e.continueAsNew(ctx)
 		}
-		if err := e.attend(AttendInput{Step: e.position.Step, After: e.left}); err != nil && !errors.Is(err, errMoved) {
+		if err := e.attend(e.here()); err != nil && !errors.Is(err, errMoved) {
 			return e.fault(ctx, nil, err)
 		}
 		if e.position.Step == "" {
@@ -74,7 +73,7 @@ func (e *enrollment) run(ctx workflow.Context) (EnrollmentResult, error) {
 		leaves, isLeaving := errors.AsType[errLeaves](err)
 		switch {
 		case errors.Is(err, errMoved):
-			e.left = ""
+			e.position.Left = ""
 			continue
 		case errors.Is(err, errAsleep):
 			return EnrollmentResult{}, e.continueAsNew(ctx)
@@ -87,9 +86,9 @@ func (e *enrollment) run(ctx workflow.Context) (EnrollmentResult, error) {
 		case err != nil:
 			return e.fault(ctx, node, err)
 		}
-		e.position.Step, e.left = next, ""
+		e.position.Step, e.position.Left = next, ""
 		if len(node.Arms) == 0 && node.Kind != automation.GotoStep && err == nil {
-			e.left = node.ID
+			e.position.Left = node.ID
 		}
 	}
 	if e.stopped != "" {
@@ -101,6 +100,7 @@ func (e *enrollment) run(ctx workflow.Context) (EnrollmentResult, error) {
 // visit enters a step and returns the one that follows.
 func (e *enrollment) visit(n *automation.Node) (next string, err error) {
 	e.position.Visits[n.ID]++
+	e.position.Inside = false
 	in := StepInput{
 		EnrollmentID: e.EnrollmentID, Step: n.ID, Visit: e.position.Visits[n.ID], Last: n.Next == "" && n.Rescue == nil,
 		At: workflow.Now(e.scope).UTC(), Hours: e.Program.Hours, Timed: n.Timed,
@@ -186,6 +186,9 @@ func (e *enrollment) continueAsNew(ctx workflow.Context) error {
 	next.At = &e.position
 	return workflow.NewContinueAsNewError(ctx, Enrollment, next)
 }
+
+// crowded reports whether the history of the run is so long that another one should go on.
+func (e *enrollment) crowded() bool { return workflow.GetInfo(e.scope).GetContinueAsNewSuggested() }
 
 // details is the text that Temporal's Web UI shows about the enrollment.
 func (e *enrollment) details(where string) string {

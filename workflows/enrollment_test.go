@@ -283,7 +283,7 @@ func TestEnrollmentContinuesAsNewWhenTheHistoryIsLong(t *testing.T) {
 	require.True(t, ok)
 	var in workflows.EnrollmentInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
-	require.Equal(t, &workflows.Position{Step: "team", Visits: map[string]int{"hello": 1, "settle": 1}}, in.At)
+	require.Equal(t, &workflows.Position{Step: "team", Left: "settle", Visits: map[string]int{"hello": 1, "settle": 1}}, in.At)
 	require.Equal(t, []string{"hello", "settle"}, d.asked)
 	require.Empty(t, d.ended)
 }

@@ -50,6 +50,10 @@ func (e *enrollment) admitted(n *automation.Node, in StepInput, o Outcome) (agai
 	case Done:
 		return false, nil
 	case Kept:
+		if e.crowded() {
+			e.reenter(n.ID)
+			return false, errAsleep
+		}
 		workflow.SetCurrentDetails(e.scope, e.details("Held before **"+label(n)+"**: the workflow is paused"))
 		if err := workflow.Await(e.scope, func() bool { return e.resumed.ReceiveAsync(nil) || e.nudged() }); err != nil {
 			return false, err
@@ -159,7 +163,7 @@ func (e *enrollment) sleep(n *automation.Node, in StepInput, until time.Time, wh
 		return true, nil
 	}
 	long := forEver || remaining >= longWait
-	if long && workflow.GetInfo(e.scope).GetCurrentHistoryLength() > shortHistory {
+	if e.crowded() || long && workflow.GetInfo(e.scope).GetCurrentHistoryLength() > shortHistory {
 		e.reenter(n.ID)
 		return false, errAsleep
 	}

@@ -60,6 +60,9 @@ type Position struct {
 	Step   string         `json:"step"`   // the step to enter next
 	Visits map[string]int `json:"visits"` // how often each step was entered
 
+	Left   string `json:"left,omitempty"`   // the step that was left last, where it always leads to the same one
+	Inside bool   `json:"inside,omitempty"` // it is in the step already: that is entered again as the same visit
+
 	Attended int64 `json:"attended,omitempty"` // the last intervention that was followed
 	Nudged   bool  `json:"nudged,omitempty"`   // there may be another one
 }

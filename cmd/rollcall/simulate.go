@@ -24,10 +24,10 @@ import (
 
 // trial is what the flags of a simulation say.
 type trial struct {
-	user           string
-	start, until   string
-	events, change []string
-	json           bool
+	user            string
+	start, until    string
+	events, changes []string
+	json            bool
 }
 
 // simulateCommand tries a workflow out that stands in a file.
@@ -47,7 +47,7 @@ func simulateCommand(getenv func(string) string, stdout io.Writer) *cobra.Comman
 	f.StringVar(&t.start, "start", "", "when the user is enrolled, such as 2027-01-04T09:00:00Z; now if left out")
 	f.StringVar(&t.until, "until", "", "when to stop looking: an instant, or +90d after the start")
 	f.StringArrayVar(&t.events, "at", nil, "an event: an instant, or +2d after the start; a name; and, if it has some, its properties as JSON")
-	f.StringArrayVar(&t.change, "change", nil, "a change of the user: an instant, or +2d after the start, and properties as JSON; null clears one")
+	f.StringArrayVar(&t.changes, "change", nil, "a change of the user: an instant, or +2d after the start, and properties as JSON; null clears one")
 	f.BoolVar(&t.json, "json", false, "print the answer of the API")
 	_ = cmd.MarkFlagRequired("user")
 	return cmd
@@ -58,13 +58,13 @@ func graphCommand(stdout io.Writer) *cobra.Command {
 	return &cobra.Command{
 		Use: "graph FILE", Short: "Draw the flow of a workflow as a Mermaid flowchart; no server is asked", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			var chart string
 			_, document, err := readWorkflow(args[0])
-			if err != nil {
-				return listed(err, stdout)
+			if err == nil {
+				chart, err = document.Mermaid()
 			}
-			chart, err := document.Mermaid()
 			if err != nil {
-				return listed(err, stdout)
+				return listed(err, stdout, map[string]string{"": args[0]})
 			}
 			_, err = io.WriteString(stdout, chart)
 			return err
@@ -74,13 +74,20 @@ func graphCommand(stdout io.Writer) *cobra.Command {
 
 // simulate asks the API and prints what it answers.
 func (r remote) simulate(ctx context.Context, file string, t trial, stdout io.Writer) error {
-	body, name, err := t.body(file)
+	workflow, document, err := readWorkflow(file)
 	if err != nil {
-		return listed(err, stdout)
+		return listed(err, stdout, map[string]string{"": file})
+	}
+	if document.Name == "" {
+		return fmt.Errorf("%s: the workflow has no name", file)
+	}
+	body, err := t.body(workflow)
+	if err != nil {
+		return err
 	}
 	var answer json.RawMessage
-	if err := r.post(ctx, "/v1/workflows/"+url.PathEscape(name)+"/simulate", body, &answer); err != nil {
-		return listed(err, stdout)
+	if err := r.post(ctx, "/v1/workflows/"+url.PathEscape(document.Name)+"/simulate", body, &answer); err != nil {
+		return listed(err, stdout, map[string]string{"/workflow": file, "/user": t.user})
 	}
 	var result automation.Simulated
 	if err := json.Unmarshal(answer, &result); err != nil {
@@ -98,54 +105,40 @@ func (r remote) simulate(ctx context.Context, file string, t trial, stdout io.Wr
 }
 
 // body is the request for a simulation.
-func (t trial) body(file string) (body map[string]any, name string, err error) {
-	workflow, document, err := readWorkflow(file)
-	if err != nil {
-		return nil, "", err
-	}
+func (t trial) body(workflow map[string]any) (map[string]any, error) {
 	user, err := readObject(t.user)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	body = map[string]any{"workflow": workflow, "user": user}
 	start := time.Now().UTC().Truncate(time.Second)
 	if t.start != "" {
 		if start, err = instantOf(t.start, start); err != nil {
-			return nil, "", fmt.Errorf("--start: %w", err)
+			return nil, fmt.Errorf("--start: %w", err)
 		}
 	}
-	body["start"] = start
+	body := map[string]any{"workflow": workflow, "user": user, "start": start}
 	if t.until != "" {
 		if body["until"], err = instantOf(t.until, start); err != nil {
-			return nil, "", fmt.Errorf("--until: %w", err)
+			return nil, fmt.Errorf("--until: %w", err)
 		}
 	}
-	var events, changes []any
+	events, changes := []any{}, []any{}
 	for _, text := range t.events {
-		at, rest, err := factOf(text, start)
+		event, err := factOf(text, start, true)
 		if err != nil {
-			return nil, "", fmt.Errorf("--at %q: %w", text, err)
+			return nil, fmt.Errorf("--at %q: %w", text, err)
 		}
-		what, properties, _ := strings.Cut(rest, " ")
-		object, err := objectOf(properties)
-		if err != nil {
-			return nil, "", fmt.Errorf("--at %q: %w", text, err)
-		}
-		events = append(events, map[string]any{"at": at, "name": what, "properties": object})
+		events = append(events, event)
 	}
-	for _, text := range t.change {
-		at, rest, err := factOf(text, start)
+	for _, text := range t.changes {
+		change, err := factOf(text, start, false)
 		if err != nil {
-			return nil, "", fmt.Errorf("--change %q: %w", text, err)
+			return nil, fmt.Errorf("--change %q: %w", text, err)
 		}
-		object, err := objectOf(rest)
-		if err != nil {
-			return nil, "", fmt.Errorf("--change %q: %w", text, err)
-		}
-		changes = append(changes, map[string]any{"at": at, "properties": object})
+		changes = append(changes, change)
 	}
 	body["events"], body["changes"] = events, changes
-	return body, document.Name, nil
+	return body, nil
 }
 
 // readWorkflow reads a definition, as it stands and as it is understood.
@@ -179,11 +172,24 @@ func objectIn(text []byte, file string) (map[string]any, error) {
 	return object, nil
 }
 
-// factOf parts the text of a fact into its instant and the rest.
-func factOf(text string, start time.Time) (at time.Time, rest string, err error) {
+// factOf reads an instant, a name where there is to be one, and properties.
+func factOf(text string, start time.Time, named bool) (map[string]any, error) {
 	when, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
-	at, err = instantOf(when, start)
-	return at, strings.TrimSpace(rest), err
+	at, err := instantOf(when, start)
+	if err != nil {
+		return nil, err
+	}
+	fact, properties := map[string]any{"at": at}, map[string]any{}
+	if named {
+		fact["name"], rest, _ = strings.Cut(strings.TrimSpace(rest), " ")
+	}
+	if rest = strings.TrimSpace(rest); rest != "" {
+		if err := json.Unmarshal([]byte(rest), &properties); err != nil {
+			return nil, errors.New("the properties must be an object in JSON")
+		}
+	}
+	fact["properties"] = properties
+	return fact, nil
 }
 
 // instantOf reads an instant, or an amount of time after another one.
@@ -197,17 +203,6 @@ func instantOf(text string, start time.Time) (time.Time, error) {
 		return at, fmt.Errorf("%q is no instant such as 2027-01-04T09:00:00Z and no amount of time such as +2d", text)
 	}
 	return at, nil
-}
-
-func objectOf(text string) (map[string]any, error) {
-	object := map[string]any{}
-	if text = strings.TrimSpace(text); text == "" {
-		return object, nil
-	}
-	if err := json.Unmarshal([]byte(text), &object); err != nil {
-		return nil, errors.New("the properties must be an object in JSON")
-	}
-	return object, nil
 }
 
 // post sends a body and reads the answer. It returns an *InvalidError where the API names problems.
@@ -246,14 +241,20 @@ func (r remote) post(ctx context.Context, path string, body, into any) error {
 }
 
 // listed prints the problems of an error, each on a line of its own with its place, and returns an error
-// that says how many there are.
-func listed(err error, stdout io.Writer) error {
+// that says how many there are. The files stand for the members of the request that they were.
+func listed(err error, stdout io.Writer, files map[string]string) error {
 	invalid, ok := errors.AsType[*automation.InvalidError](err)
 	if !ok {
 		return err
 	}
 	for _, p := range invalid.Problems {
-		fmt.Fprintf(stdout, "%s %s %s\n", or(p.Pointer, "/"), p.Code, printable(p.Message))
+		place := p.Pointer
+		for member, file := range files {
+			if rest, inside := strings.CutPrefix(p.Pointer, member); inside && (rest == "" || rest[0] == '/') {
+				place = file + ": " + rest
+			}
+		}
+		fmt.Fprintln(stdout, strings.TrimSpace(place+" "+p.Code+" "+printable(p.Message)))
 	}
 	if n := len(invalid.Problems); n > 1 {
 		return fmt.Errorf("there are %d problems", n)
