@@ -37,9 +37,10 @@ type Deps struct {
 	Log       *slog.Logger
 	Version   string
 
-	RequireKeys bool    // nobody may call without a key
-	RateLimit   float64 // requests a second of one key; 0: any number
-	FastForward bool    // enrollments may be asked for whose waits Temporal skips
+	Decode      http.Handler // makes payloads of Temporal readable; nil: nothing does
+	RequireKeys bool         // nobody may call without a key
+	RateLimit   float64      // requests a second of one key; 0: any number
+	FastForward bool         // enrollments may be asked for whose waits Temporal skips
 
 	// Simulate tries a workflow out.
 	Simulate func(ctx context.Context, trial automation.Simulation) (*automation.Simulated, error)
@@ -82,6 +83,7 @@ func New(d Deps) http.Handler {
 	s.routes()
 	s.correctBodies()
 	s.docs(router)
+	s.codecRoutes(router)
 	return router
 }
 

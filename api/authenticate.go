@@ -88,7 +88,7 @@ func (s *server) newGate() *gate {
 // authenticate wants a key for everything under /v1 and for the metrics.
 func (g *gate) authenticate(c *gin.Context) {
 	path := c.Request.URL.Path
-	if !strings.HasPrefix(path, "/v1/") && path != "/metrics" {
+	if !strings.HasPrefix(path, "/v1/") && path != "/metrics" || c.Request.Method == http.MethodOptions {
 		return
 	}
 	who, err := g.identify(c)

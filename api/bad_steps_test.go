@@ -68,7 +68,7 @@ func badSteps() []badDefinition {
 		delay("a delay of two forms", `{"for": "1d", "until": {"at": "09:00"}}`, " delay-invalid"),
 		delay("a delay of no form", `{}`, " delay-invalid"),
 		delay("a delay that is a list", `["1d"]`, " delay-out-of-range"),
-		delay("null for a delay, which is then none", `null`, "/nothing"),
+		steps("null for a delay", `[{"id": "wait", "delay": null}]`, "/steps/0 unknown-step-type"),
 		until("until nothing", `{}`, " delay-invalid"),
 		until("until a time that no clock shows", `{"at": "24:00"}`, "/at invalid-time"),
 		until("until no day", `{"on": []}`, "/on invalid-day"),

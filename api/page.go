@@ -68,8 +68,7 @@ func (ids IDs) MarshalJSON() ([]byte, error) { return json.Marshal(ids.list) }
 // Schema implements huma.SchemaProvider.
 func (IDs) Schema(huma.Registry) *huma.Schema {
 	most := maxChosen
-	// It takes null, so that chosen can say what is wrong with it.
-	return &huma.Schema{Type: huma.TypeArray, Nullable: true, MaxItems: &most, Items: &huma.Schema{Type: huma.TypeString}}
+	return &huma.Schema{Type: huma.TypeArray, MaxItems: &most, Items: &huma.Schema{Type: huma.TypeString}}
 }
 
 // chosen is the list, nil for all.

@@ -17,7 +17,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 	"golang.org/x/sync/errgroup"
@@ -26,6 +28,7 @@ import (
 	"rollcall/activities"
 	"rollcall/api"
 	"rollcall/automation"
+	"rollcall/codec"
 	"rollcall/holidays"
 	"rollcall/postgres"
 	"rollcall/simulate"
@@ -38,6 +41,7 @@ type App struct {
 	config   Config
 	log      *slog.Logger
 	db       *postgres.DB
+	codec    *codec.Codec
 	temporal client.Client
 	listener net.Listener
 	server   *http.Server
@@ -74,6 +78,9 @@ func (a *App) open(ctx context.Context) (err error) {
 	if len(unknown) > 0 {
 		return fmt.Errorf("versions in use name the actions %v, which this binary does not have: %w", unknown, automation.ErrConflict)
 	}
+	if a.codec, err = codec.New(c.PayloadKeys); err != nil {
+		return fmt.Errorf("payload keys: %w: %w", automation.ErrInvalid, err)
+	}
 	worker.SetStickyWorkflowCacheSize(2000)
 	a.temporal, err = a.dial()
 	if err != nil {
@@ -99,8 +106,8 @@ func (a *App) open(ctx context.Context) (err error) {
 	rehearsing := activities.New(activities.Deps{}) // without a way out of the house
 	handler := api.New(api.Deps{
 		Simulate: simulate.New(rehearsing, a.db.Prepare).Run,
-		DB: a.db, Catalog: catalog, Pump: a.pump, Starter: a.starter, Scheduler: a.calendar, Temporal: a.checkTemporal, Metrics: registry,
-		FastForward: c.FastForward, RequireKeys: c.RequireKeys, RateLimit: c.RateLimit, Keys: c.APIKeys, UI: c.uiRoot(), Log: a.log, Version: Version, HealthOnly: !c.API,
+		DB:       a.db, Catalog: catalog, Pump: a.pump, Starter: a.starter, Scheduler: a.calendar, Temporal: a.checkTemporal, Metrics: registry,
+		Decode: converter.NewPayloadCodecHTTPHandler(a.codec), FastForward: c.FastForward, RequireKeys: c.RequireKeys, RateLimit: c.RateLimit, Keys: c.APIKeys, UI: c.uiRoot(), Log: a.log, Version: Version, HealthOnly: !c.API,
 	})
 	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
@@ -117,6 +124,10 @@ func (a *App) open(ctx context.Context) (err error) {
 func (a *App) dial() (client.Client, error) {
 	options := a.config.Temporal
 	options.Logger = log.NewStructuredLogger(quiet(a.log))
+	options.DataConverter = a.codec.DataConverter()
+	options.FailureConverter = temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
+		DataConverter: options.DataConverter, EncodeCommonAttributes: a.codec.Encrypts(),
+	})
 	if a.config.FastForward {
 		dialing := &options.ConnectionOptions.DialOptions
 		*dialing = append(slices.Clone(*dialing), grpc.WithChainUnaryInterceptor(triggers.SkipTime))

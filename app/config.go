@@ -32,6 +32,7 @@ type Config struct {
 	RequireKeys bool           // nobody may call the API without a key
 	RateLimit   float64        // requests a second that one key may make; 0: any number
 	Temporal    client.Options // where Temporal is
+	PayloadKeys []string       // encrypt what Temporal stores: 32 bytes in base64 each, the first encrypts; none: it is readable
 	TemporalUI  string         // address of Temporal's Web UI, for links
 	TimeZone    string         // the organisation's: where workflows read local times that do not say it; "": UTC
 	Holidays    string         // the organisation's country, whose holidays are no business days; "": none

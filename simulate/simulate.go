@@ -24,7 +24,6 @@ import (
 	"rollcall/workflows"
 )
 
-// patience is how long a simulation may take by our own clock.
 const patience = 10 * time.Second
 
 // Input is what is tried out.
@@ -38,6 +37,7 @@ type Simulator struct {
 	actions *activities.Set
 	prepare Prepare
 	slots   chan struct{} // as many simulations at once as there are processors
+	limit   time.Duration // how long one may take by our own clock
 }
 
 // Prepare makes a document ready to use, and returns the properties that users have. It returns an
@@ -46,7 +46,7 @@ type Prepare func(ctx context.Context, d *automation.Document) (*postgres.Publis
 
 // New returns a simulator of these actions. They are never done, so they need no connectors.
 func New(actions *activities.Set, prepare Prepare) *Simulator {
-	return &Simulator{actions, prepare, make(chan struct{}, runtime.GOMAXPROCS(0))}
+	return &Simulator{actions, prepare, make(chan struct{}, runtime.GOMAXPROCS(0)), patience}
 }
 
 // Run tries a workflow out. It returns an *InvalidError for a document that could not be published, for a
@@ -73,16 +73,16 @@ func (s *Simulator) Run(ctx context.Context, in Input) (*Result, error) {
 	if reason := w.enroll(); reason != "" {
 		return &Result{Status: automation.SimulatedNotEnrolled, Reason: reason, EndedAt: w.start, Timeline: []automation.SimulatedStep{}}, nil
 	}
-	return w.run(ctx)
+	return w.run(ctx, s.limit)
 }
 
 // run carries the enrollment through the workflow function.
-func (w *world) run(ctx context.Context) (*Result, error) {
+func (w *world) run(ctx context.Context, limit time.Duration) (*Result, error) {
 	suite := testsuite.WorkflowTestSuite{}
 	suite.SetLogger(silent{})
 	env := suite.NewTestWorkflowEnvironment()
-	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: patience})
-	env.SetTestTimeout(patience)
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: limit})
+	env.SetTestTimeout(limit)
 	env.SetStartTime(w.start)
 	env.SetWorkflowRunTimeout(w.end.Sub(w.start))
 	env.RegisterWorkflow(workflows.Enrollment)
@@ -102,13 +102,13 @@ func (w *world) run(ctx context.Context) (*Result, error) {
 		})
 		done <- env.GetWorkflowError()
 	}()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case err := <-done:
 		return w.result(err)
 	case <-timer.C:
-		err := tooLong("it takes more than %s to simulate this", patience)
+		err := tooLong("it takes more than %s to simulate this", limit)
 		w.abort(err) // what still runs comes to its end by itself
 		return nil, err
 	case <-ctx.Done():

@@ -211,10 +211,12 @@ func TestFirstOfSeveralThingsEndsTheWait(t *testing.T) {
 		which   float64
 		event   bool
 	}{
-		"the first event":                     {func(b *bundle) { b.event("", "replied", "u_1") }, 0, true},
-		"the condition":                       {func(b *bundle) { b.put("u_1", map[string]any{"job_title": "x"}) }, 1, false},
-		"another event":                       {func(b *bundle) { b.event("", "left", "u_1"); b.event("", "replied", "u_1") }, 2, true},
-		"the first of two that the event is":  {func(b *bundle) { b.send(automation.Event{Name: "replied", UserID: "u_1", Properties: map[string]any{"score": 1.0}}) }, 0, true},
+		"the first event": {func(b *bundle) { b.event("", "replied", "u_1") }, 0, true},
+		"the condition":   {func(b *bundle) { b.put("u_1", map[string]any{"job_title": "x"}) }, 1, false},
+		"another event":   {func(b *bundle) { b.event("", "left", "u_1"); b.event("", "replied", "u_1") }, 2, true},
+		"the first of two that the event is": {func(b *bundle) {
+			b.send(automation.Event{Name: "replied", UserID: "u_1", Properties: map[string]any{"score": 1.0}})
+		}, 0, true},
 		"an event where a condition is later": {func(b *bundle) { b.event("", "left", "u_1"); b.put("u_1", map[string]any{"job_title": "x"}) }, 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -244,11 +246,11 @@ func TestConditionThatHoldsEndsTheWait(t *testing.T) {
 		filter  string
 		happens func(b *bundle)
 	}{
-		"by a change":  {titled, func(b *bundle) { b.put("u_1", map[string]any{"job_title": "x"}) }},
-		"by an event":  {`{"event": "login", "op": "at_least", "count": 2, "within": "7d"}`, func(b *bundle) { b.event("", "login", "u_1") }},
-		"by entering":  {`{"workflow": "other", "op": "active"}`, func(b *bundle) { b.enroll("other", "u_1") }},
-		"by finishing": {`{"workflow": "mine", "op": "completed"}`, func(b *bundle) { b.finish("mine", "u_1") }},
-		"by time":      {`{"property": "last_active_at", "op": "before", "value": "now-30d"}`, func(b *bundle) { b.pass(30*day + time.Hour) }},
+		"by a change":             {titled, func(b *bundle) { b.put("u_1", map[string]any{"job_title": "x"}) }},
+		"by an event":             {`{"event": "login", "op": "at_least", "count": 2, "within": "7d"}`, func(b *bundle) { b.event("", "login", "u_1") }},
+		"by entering":             {`{"workflow": "other", "op": "active"}`, func(b *bundle) { b.enroll("other", "u_1") }},
+		"by finishing":            {`{"workflow": "mine", "op": "completed"}`, func(b *bundle) { b.finish("mine", "u_1") }},
+		"by time":                 {`{"property": "last_active_at", "op": "before", "value": "now-30d"}`, func(b *bundle) { b.pass(30*day + time.Hour) }},
 		"for a while that passed": {pastMonth, func(b *bundle) { b.pass(45 * day) }},
 	} {
 		t.Run(name, func(t *testing.T) {

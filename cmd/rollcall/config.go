@@ -27,6 +27,7 @@ const defaultListen = "127.0.0.1:8080"
 //	ROLLCALL_API_KEYS                 bearer keys that may do everything, separated by commas, besides those of "rollcall key"
 //	ROLLCALL_RATE_LIMIT               requests a second that one key may make; default 1000, 0 for any number
 //	ROLLCALL_TEMPORAL_UI_URL          address of Temporal's Web UI, for links in answers
+//	ROLLCALL_PAYLOAD_KEYS             encrypt what Temporal stores: 32 random bytes in base64 each, separated by commas; the first encrypts
 //	ROLLCALL_TIME_ZONE                where workflows read local times that do not say it; default UTC
 //	ROLLCALL_HOLIDAYS                 the country whose holidays are no business days, such as PL; default none
 //	ROLLCALL_LOG_LEVEL                debug, info, warn or error; default info
@@ -47,7 +48,7 @@ func configFromEnv(getenv func(string) string, stderr io.Writer) (app.Config, er
 	c := app.Config{
 		DatabaseURL: getenv("DATABASE_URL"), Listen: or(getenv("ROLLCALL_LISTEN"), defaultListen),
 		APIKeys: list(getenv("ROLLCALL_API_KEYS")), TemporalUI: strings.TrimSuffix(getenv("ROLLCALL_TEMPORAL_UI_URL"), "/"),
-		WebhookSecrets: list(getenv("ROLLCALL_WEBHOOK_SECRETS")),
+		WebhookSecrets: list(getenv("ROLLCALL_WEBHOOK_SECRETS")), PayloadKeys: list(getenv("ROLLCALL_PAYLOAD_KEYS")),
 	}
 	c.Mail.Addr, c.Mail.Username, c.Mail.Password = getenv("ROLLCALL_SMTP_ADDR"), getenv("ROLLCALL_SMTP_USERNAME"), getenv("ROLLCALL_SMTP_PASSWORD")
 	c.Mail.TLS, c.Mail.From = getenv("ROLLCALL_SMTP_TLS"), getenv("ROLLCALL_MAIL_FROM")
