@@ -199,7 +199,7 @@ func add[P Params](s *Set, a outside[P]) {
 func addInside[P Params](s *Set, a inside[P]) {
 	kind := enter[P](s)
 	s.byKind[kind] = func(ctx context.Context, ref postgres.VisitRef, last bool) (completed bool, err error) {
-		err = s.DB.VisitInside(ctx, ref, kind, last, func(tx *postgres.Inside) (postgres.Done, error) {
+		completed, err = s.DB.VisitInside(ctx, ref, kind, last, func(tx *postgres.Inside) (postgres.Done, error) {
 			out, err := perform(ctx, s, tx, tx.Gate, ref, func(ctx context.Context, c Call[P]) (Output, error) {
 				return a.DoInside(ctx, tx, c)
 			})
@@ -208,7 +208,7 @@ func addInside[P Params](s *Set, a inside[P]) {
 		if err != nil && !notAdmitted(err) {
 			err = s.fail(ctx, ref, postgres.Failure{Kind: kind, RolledBack: true}, err)
 		}
-		return last && err == nil, err
+		return completed, err
 	}
 }
 

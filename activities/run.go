@@ -73,7 +73,7 @@ func (s *Set) finish(ctx context.Context, g *postgres.Gate, ref postgres.VisitRe
 	version, err := s.DB.Published(ctx, g.Enrollment.Workflow, g.Enrollment.Version)
 	if err == nil {
 		done := out.done()
-		done.Needed, done.Last = version.UsesOutputs, last
+		done.Needed, done.Last, done.In = version.UsesOutputs, last, version.Number
 		completed, err = s.DB.FinishVisit(ctx, ref, done)
 	}
 	if err != nil {
@@ -165,7 +165,7 @@ func (s *Set) noteFailure(ctx context.Context, in workflows.FailureInput) error 
 }
 
 func (s *Set) finishEnrollment(ctx context.Context, in workflows.FinishInput) (workflows.EnrollmentResult, error) {
-	status, reason, err := s.DB.EndEnrollment(ctx, postgres.End{ID: in.EnrollmentID, Status: in.Status, Reason: cut(in.Reason), Step: in.Step, At: in.At})
+	status, reason, err := s.DB.EndEnrollment(ctx, postgres.End{ID: in.EnrollmentID, Status: in.Status, Reason: cut(in.Reason), Step: in.Step, At: in.At, Visits: in.Visits})
 	if errors.Is(err, automation.ErrNotFound) { // its ledger row is gone with its database
 		return workflows.EnrollmentResult{Status: automation.Unenrolled, Reason: "the enrollment is unknown"}, nil
 	}

@@ -149,9 +149,10 @@ func TestNotificationsAreListedNewestFirstByUserInPages(t *testing.T) {
 	id := s.enroll("waiting", "u_1")
 	for i := range 5 {
 		ref := postgres.VisitRef{EnrollmentID: id, Step: "tell", Visit: i + 1}
-		require.NoError(t, s.db.VisitInside(t.Context(), ref, "notify", false, func(in *postgres.Inside) (postgres.Done, error) {
+		_, err := s.db.VisitInside(t.Context(), ref, "notify", false, func(in *postgres.Inside) (postgres.Done, error) {
 			return postgres.Done{What: "notified"}, in.Notify(t.Context(), fmt.Sprint("key ", i), []string{"u_1", "u_2"}[i%2], fmt.Sprint("number ", i))
-		}))
+		})
+		require.NoError(t, err)
 	}
 	items, next := s.get("/v1/notifications?user=u_1&page_size=2").items()
 	require.Equal(t, []any{"number 4", "number 2"}, column(items, "text"))

@@ -195,3 +195,12 @@ func TestAnExplanationChangesNothing(t *testing.T) {
 	s.explain("u_10")
 	require.Equal(t, before, s.stored())
 }
+
+func TestTheFirstInstantThereIsIsNotNow(t *testing.T) {
+	t.Parallel()
+	s := start(t).ages(20)
+	s.must(200, "POST", "/v1/workflows/adults/publish", "")
+	x := s.explain("u_20&at=0001-01-01T00:00:00Z")
+	require.Equal(t, []any{"0001-01-01T00:00:00Z", "not_enrolled"}, []any{x["at"], x["verdict"]})
+	require.NotContains(t, x, "version", "none was live then")
+}

@@ -104,6 +104,7 @@ func (s *server) revive(kind string) func(context.Context, *reviveIn) (*reviveOu
 		}
 		out := &reviveOut{}
 		out.Body.Refused = []Refused{}
+		asked.OnlyFailed = true // one that began anew meanwhile is left alone
 		for _, id := range ids {
 			order, err := s.DB.Intervene(ctx, id, asked)
 			switch {

@@ -73,8 +73,13 @@ func TestKeysDoWhatTheirScopesSay(t *testing.T) {
 	require.Equal(t, 200, reader.get("/v1/users").status)
 	require.Equal(t, 200, reader.do("POST", "/v1/workflows/validate", `{}`).status)
 	for _, call := range [][3]string{
-		{"PUT", "/v1/users/u_1", `{"properties": {}}`}, {"POST", "/v1/events", `not even JSON`}, {"PUT", "/v1/workflows/w", `{}`},
-		{"POST", "/v1/workflows/w/publish", ""}, {"GET", "/v1/enrollments", ""}, {"GET", "/v1/keys", ""}, {"DELETE", "/v1/keys/x", ""},
+		{"PUT", "/v1/users/u_1", `{"properties": {}}`},
+		{"POST", "/v1/events", `not even JSON`},
+		{"PUT", "/v1/workflows/w", `{}`},
+		{"POST", "/v1/workflows/w/publish", ""},
+		{"GET", "/v1/enrollments", ""},
+		{"GET", "/v1/keys", ""},
+		{"DELETE", "/v1/keys/x", ""},
 	} {
 		a := reader.do(call[0], call[1], call[2])
 		require.Equal(t, 403, a.status, "%v: %s", call, a.body)

@@ -220,6 +220,51 @@ func TestAnswersHaveTheFormThatIsDescribed(t *testing.T) {
 	check("post "+workflow+"/runs/{run}/abort 200", s.must(200, "POST", "/v1/workflows/adults/runs/"+second+"/abort", ""))
 }
 
+func TestAnswersAboutRunningEnrollmentsHaveTheFormThatIsDescribed(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := s.openAPI()
+	check := func(operation, body string) map[string]any {
+		t.Helper()
+		method, rest, _ := strings.Cut(operation, " ")
+		path, status, _ := strings.Cut(rest, " ")
+		template, _, _ := strings.Cut(path, "?")
+		for given, name := range map[string]string{"/v1/workflows/waiting": "/v1/workflows/{name}", "/v1/users/u_1": "/v1/users/{id}"} {
+			template = strings.Replace(template, given, name, 1)
+		}
+		if parts := strings.Split(template, "/"); parts[2] == "enrollments" {
+			parts[3] = "{id}"
+			template = strings.Join(parts, "/")
+		}
+		a := s.do(method, path, body)
+		require.Equal(t, status, strconv.Itoa(a.status), "%s: %s", operation, a.body)
+		require.Empty(t, o.faults(o.answer(strings.ToLower(method)+" "+template+" "+status), any(a.object()), ""), "%s: %s", operation, a.body)
+		return a.object()
+	}
+	const workflow, users = "/v1/workflows/waiting", "/v1/users/u_1"
+	check("PUT "+users+" 201", `{"properties":{"first_name":"Ada"}}`)
+	check("PUT "+users+" 200", `{"properties":{"first_name":"Grace"}}`)
+	check("POST /v1/events 202", `{"name":"login","user_id":"u_1"}`)
+	check("PUT "+workflow+" 201", waiting)
+	check("POST "+workflow+"/publish 200", "")
+	id := check("POST "+workflow+"/enrollments 201", `{"user_id":"u_1"}`)["id"].(string)
+	s.waits(id)
+	check("POST /v1/enrollments/"+id+"/skip 200", `{"by":"ada"}`)
+	check("POST /v1/enrollments/"+id+"/jump 200", `{"step":"tell"}`)
+	check("PUT "+workflow+" 200", moved)
+	check("POST "+workflow+"/publish?dry_run=true 200", `{"in_flight":"migrate"}`)
+	check("POST "+workflow+"/publish 200", `{"in_flight":"migrate","mapping":{"settle":"pause"}}`)
+	s.fails(id)
+	check("POST /v1/enrollments/"+id+"/retry 200", "")
+	s.fails(id)
+	check("POST "+workflow+"/failed/skip 200", "")
+	check("POST "+workflow+"/pause 200", "")
+	check("POST "+workflow+"/resume 200", `{"rate":1}`)
+	check("POST /v1/enrollments/"+id+"/unenroll 200", `{"reason":"left"}`)
+	check("GET /v1/enrollments/"+id+" 200", "")
+	check("POST "+workflow+"/archive 200", `{"enrollments":"unenroll"}`)
+}
+
 func TestRequestsAreDescribedAsTheyAreTaken(t *testing.T) {
 	t.Parallel()
 	o := start(t).openAPI()

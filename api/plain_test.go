@@ -163,12 +163,18 @@ func TestTheCatalogueDescribesEveryAction(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string][]string{
-		"add_sheet_row": {"sheet", "spreadsheet", "values"},
-		"notify":        {"text", "to"},
-		"send_email":    {"body", "cc", "html", "subject", "to"},
-		"send_slack":    {"text", "to"},
-		"send_webhook":  {"body", "headers", "method", "url"},
-		"set_property":  {"append", "clear", "copy", "increment", "property", "remove", "value"},
+		"add_sheet_row":    {"sheet", "spreadsheet", "values"},
+		"add_to_team":      {"team"},
+		"create_task":      {"assignee", "due", "text", "title"},
+		"enroll":           {"workflow"},
+		"format":           {"outputs"},
+		"notify":           {"text", "to"},
+		"remove_from_team": {"team"},
+		"unenroll":         {"reason", "workflow"},
+		"send_email":       {"body", "cc", "html", "subject", "to"},
+		"send_slack":       {"text", "to"},
+		"send_webhook":     {"body", "headers", "method", "url"},
+		"set_property":     {"append", "clear", "copy", "increment", "property", "remove", "value"},
 	}, fields)
 }
 

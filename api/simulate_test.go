@@ -49,9 +49,9 @@ func TestTheSavedDraftIsSimulatedWhereNoneIsGiven(t *testing.T) {
 	s := start(t).ages(10)
 	s.must(200, "PUT", "/v1/workflows/adults", `{`+greets+`}`)
 	for until, want := range map[string][]any{
-		"":                                []any{"waiting", "reply", "waits for reply"},
-		`,"until":"2027-03-02T00:00:00Z"`: []any{"active", "settle", nil},
-		`,"changes":[{"at":"2027-03-01T12:00:00Z","properties":{"age":null}}]`: []any{"waiting", "reply", "waits for reply"},
+		"":                                {"waiting", "reply", "waits for reply"},
+		`,"until":"2027-03-02T00:00:00Z"`: {"active", "settle", nil},
+		`,"changes":[{"at":"2027-03-01T12:00:00Z","properties":{"age":null}}]`: {"waiting", "reply", "waits for reply"},
 	} {
 		r := s.must(200, "POST", simulation, `{`+ada+until+`}`).object()
 		require.Equal(t, want, []any{r["status"], r["step"], r["reason"]}, until)

@@ -22,7 +22,7 @@ func TestTheWorkflowsOfTheManualAreGood(t *testing.T) {
 	page, err := os.ReadFile("../docs/writing-workflows.md")
 	require.NoError(t, err)
 	blocks := yamlBlock.FindAllStringSubmatch(string(page), -1)
-	require.GreaterOrEqual(t, len(blocks), 4)
+	require.GreaterOrEqual(t, len(blocks), 10)
 	known := automation.Properties{"onboarding": {Name: "onboarding", Type: filter.Enum}}
 	for _, p := range automation.BuiltInProperties() {
 		known[p.Name] = p

@@ -75,7 +75,7 @@ type Visit struct {
 	What       string         `json:"what,omitempty"` // what was done, in words
 	Attempts   int            `json:"attempts"`       // how often it was tried
 	Until      *time.Time     `json:"until,omitempty"`
-	Shown      string         `json:"shown,omitempty"` // that instant by the clocks of the workflow's zone, or of the user's
+	Shown      string         `json:"shown,omitempty"`  // that instant by the clocks of the workflow's zone, or of the user's
 	Output     map[string]any `json:"output,omitempty"` // what later steps can use
 	Error      string         `json:"error,omitempty"`
 	StartedAt  time.Time      `json:"started_at"`

@@ -142,7 +142,7 @@ func (c *chart) exits(n *Node, step *Step) {
 			c.edge(name, mermaidText(step.wayOut(i)), to)
 		}
 	case n.Kind == GotoStep && n.Times > 0:
-		c.arrow(name, "-.->", fmt.Sprintf("at most %d times", n.Times), n.To)
+		c.arrow(name, "-.->", "at most "+Often(n.Times), n.To)
 		c.edge(name, "then", n.Next)
 	case n.Kind == GotoStep:
 		c.arrow(name, "-.->", "always", n.To)
@@ -152,6 +152,14 @@ func (c *chart) exits(n *Node, step *Step) {
 	if n.Rescue != nil {
 		c.arrow(name, "-.->", "on error", *n.Rescue)
 	}
+}
+
+// Often is a number of times in words: "once", "3 times".
+func Often(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return strconv.Itoa(n) + " times"
 }
 
 // String says what decides a branch.

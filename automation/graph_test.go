@@ -46,10 +46,11 @@ func drawn(t *testing.T, definition string) string {
 	require.NoError(t, err)
 	chart, err := d.Mermaid()
 	if invalid, ok := errors.AsType[*automation.InvalidError](err); ok {
+		var list strings.Builder
 		for _, p := range invalid.Problems {
-			chart += fmt.Sprintf("%s %s %s\n", p.Pointer, p.Code, p.Message)
+			fmt.Fprintf(&list, "%s %s %s\n", p.Pointer, p.Code, p.Message)
 		}
-		return chart
+		return list.String()
 	}
 	require.NoError(t, err)
 	return chart

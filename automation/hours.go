@@ -33,9 +33,10 @@ type Window struct {
 	To   string   `json:"to"`             // a later time, which is not in the window; 24:00 is the end of the day
 }
 
-// Validate adds all that is wrong with hours that stand at a pointer, but for the country. The other
+// Validate adds all that is wrong with hours that stand at a pointer, but for the country; other
+// days are off, too. The other
 // methods take hours with which nothing is wrong.
-func (h *Hours) Validate(at string, p *strictjson.Problems) {
+func (h *Hours) Validate(at string, p *strictjson.Problems, off DaysOff) {
 	before := len(*p)
 	if len(h.Windows) > MaxWindows {
 		p.Add(at+"/windows", "too-many-windows", "hours have at most %d windows", MaxWindows)
@@ -45,7 +46,7 @@ func (h *Hours) Validate(at string, p *strictjson.Problems) {
 		w.validate(strictjson.Index(at+"/windows", i), p)
 	}
 	h.Except.Validate(at+"/except", p)
-	if len(*p) == before && !h.everOpen() {
+	if len(*p) == before && !h.everOpen(off) {
 		p.Add(at, "hours-never-open", "the exceptions leave ten years without a day that is open")
 	}
 }
@@ -66,10 +67,11 @@ func (w Window) validate(at string, p *strictjson.Problems) {
 
 // everOpen says whether there are no ten years in which all days are closed, at least none that begin
 // with an exception.
-func (h *Hours) everOpen() bool {
+func (h *Hours) everOpen(off DaysOff) bool {
 	week := h.week()
-	closed := make(map[DayOff]bool, len(h.Except))
-	for _, day := range h.Except {
+	exceptions := slices.Concat(h.Except, off)
+	closed := make(map[DayOff]bool, len(exceptions))
+	for _, day := range exceptions {
 		closed[day] = true
 	}
 	opens := func(from time.Time) bool {
@@ -84,7 +86,7 @@ func (h *Hours) everOpen() bool {
 	if !opens(date(2001, time.January, 1)) {
 		return false
 	}
-	for _, text := range h.Except {
+	for _, text := range exceptions {
 		if day, err := time.Parse(time.DateOnly, string(text)); err == nil && !opens(day) {
 			return false
 		}

@@ -65,7 +65,7 @@ func TestNextOpenIsThatOfAWalkThroughTheMinutes(t *testing.T) {
 		c := automation.LocalCalendar{Zone: w.zone, DaysOff: func(day time.Time) bool { return day.Day() == off }}
 		from := w.from.Truncate(time.Minute)
 		var problems strictjson.Problems
-		h.Validate("", &problems)
+		h.Validate("", &problems, nil)
 		require.Empty(t, problems)
 
 		open, closes, ok := h.NextOpen(from, c)

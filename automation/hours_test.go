@@ -23,7 +23,7 @@ func judgedHours(t *testing.T, text string) (automation.Hours, strictjson.Proble
 	if strictjson.Decode(v, "/hours", &h, &problems); len(problems) > 0 {
 		return h, problems
 	}
-	h.Validate("/hours", &problems)
+	h.Validate("/hours", &problems, nil)
 	return h, problems
 }
 

@@ -13,9 +13,9 @@ type Place struct {
 	After  string // the step that it has just left, where that one always leads to Step; "" where not
 }
 
-// Land finds where an enrollment that stands in this version goes on in another one: at the step of the
-// same id, else at the one that it is mapped to, else at the first that follows in this version and that
-// the other one has.
+// Land finds where an enrollment that stands in this version goes on in another one: behind the step that
+// it has just left, where the other one has that, else at the step that its own is mapped to, else at the
+// one of the same id, else at the first that follows in this version and that is mapped or in the other.
 func (p *Program) Land(to *Program, at Place, mapping map[string]string) Landing {
 	if left, ok := to.Node(at.After); ok && !at.Inside && len(left.Arms) == 0 && left.Kind != GotoStep && left.Kind != ExitStep {
 		return Landing{Step: left.Next}

@@ -229,9 +229,14 @@ func (s Step) Kind() StepKind {
 		kind StepKind
 		set  bool
 	}{
-		{ActionStep, s.Action != ""}, {DelayStep, s.Delay != nil}, {WaitStep, s.WaitFor != nil},
-		{BranchStep, s.Branch != nil}, {BranchOnStep, s.BranchOn != nil}, {SplitStep, s.Split != nil},
-		{GotoStep, s.Goto != ""}, {ExitStep, s.Exit != nil},
+		{ActionStep, s.Action != ""},
+		{DelayStep, s.Delay != nil},
+		{WaitStep, s.WaitFor != nil},
+		{BranchStep, s.Branch != nil},
+		{BranchOnStep, s.BranchOn != nil},
+		{SplitStep, s.Split != nil},
+		{GotoStep, s.Goto != ""},
+		{ExitStep, s.Exit != nil},
 	} {
 		if k.set {
 			kind = k.kind

@@ -11,8 +11,11 @@ import (
 func (v *validator) calendar(d *Document) {
 	v.country(d.Holidays, "/holidays")
 	d.DaysOff.Validate("/days_off", &v.Problems)
+	if weekdays := (&Hours{}); len(d.DaysOff) > 0 && !weekdays.everOpen(d.DaysOff) {
+		v.Add("/days_off", "hours-never-open", "the days off leave ten years without a business day")
+	}
 	if d.Hours != nil {
-		d.Hours.Validate("/hours", &v.Problems)
+		d.Hours.Validate("/hours", &v.Problems, d.DaysOff)
 		v.country(d.Hours.Holidays, "/hours/holidays")
 	}
 }

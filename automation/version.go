@@ -61,7 +61,8 @@ type Node struct {
 	Rescue   *string       `json:"rescue,omitempty"`    // where the flow goes on when the step fails for good; nil: the enrollment fails
 	Next     string        `json:"next,omitempty"`      // the step that follows; "" is the end
 	Reason   string        `json:"reason,omitempty"`
-	Timed    bool          `json:"timed,omitempty"` // it says how late it may begin
+	Timed    bool          `json:"timed,omitempty"`   // it says how late it may begin
+	Follows  bool          `json:"follows,omitempty"` // of a delay: its end moves with the user
 }
 
 // Waits reports whether a delay is more than nothing, or something is waited for.
@@ -130,7 +131,7 @@ func (p *Program) link(steps []Step, next string, catalog Catalog) string {
 		if kind, ok := catalog.Find(s.Action); ok {
 			n.FirstTry = kind.FirstTry
 		}
-		n.describe(&s)
+		n.describe(&s, p.TimeZone)
 		at := len(p.Nodes)
 		p.Nodes = append(p.Nodes, n)
 		if s.OnError != nil && s.OnError.Continue {
@@ -152,13 +153,13 @@ func (p *Program) link(steps []Step, next string, catalog Catalog) string {
 }
 
 // describe fills in what a node takes from its own step alone.
-func (n *Node) describe(s *Step) {
+func (n *Node) describe(s *Step, zone string) {
 	switch n.Timed = s.DueWithin != nil; n.Kind {
 	case DelayStep:
 		if s.Delay.Plain() {
 			n.Delay = s.Delay.For
 		} else {
-			n.Rule = s.Delay.String()
+			n.Rule, n.Follows = s.Delay.String(), s.Delay.Reads() != "" || zone == filter.OwnZone
 		}
 	case WaitStep:
 		n.Rule, n.AtMost = s.WaitFor.String(), s.WaitFor.AtMost

@@ -167,7 +167,9 @@ func (db *DB) Publish(ctx context.Context, name string, existing Existing, inFli
 // publication runs f alone: no work item is written while it runs, and those written afterwards
 // belong to the new epoch.
 func (db *DB) publication(ctx context.Context, f func(tx pgx.Tx, epoch int64) error) error {
-	return db.tx(ctx, func(tx pgx.Tx) error {
+	var begun int64
+	err := db.tx(ctx, func(tx pgx.Tx) error {
+		db.forgetLive(begun) // of an attempt that was rolled back
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1)`, publicationLock); err != nil {
 			return err
 		}
@@ -175,8 +177,13 @@ func (db *DB) publication(ctx context.Context, f func(tx pgx.Tx, epoch int64) er
 		if err := tx.QueryRow(ctx, `update publication set epoch = epoch + 1 returning epoch`).Scan(&epoch); err != nil {
 			return err
 		}
+		begun = epoch
 		return f(tx, epoch)
 	})
+	if err != nil {
+		db.forgetLive(begun) // another publication will begin that epoch
+	}
+	return err
 }
 
 func replaceLive(ctx context.Context, tx pgx.Tx, d *automation.Definition, epoch int64, now time.Time, p *Publication) error {

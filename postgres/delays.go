@@ -44,7 +44,8 @@ func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wa
 		), entered as (
 			insert into visits as v (enrollment_id, step, visit, kind, status, until, started_at)
 			select id, $2, $3, 'delay', 'waiting', $4, $5 from moved
-			on conflict (enrollment_id, step, visit) do update set until = coalesce(v.until, v.started_at + $6)
+			on conflict (enrollment_id, step, visit) do update set until = coalesce(v.until, v.started_at + $6),
+				status = case v.status when 'skipped' then 'skipped' else 'waiting' end, finished_at = null, error = ''
 			returning until
 		)
 		select e.until, m.definition, m.version, coalesce(u.properties ->> 'time_zone', ''), `+relaxed+`
@@ -79,8 +80,7 @@ type waiting struct {
 // enterWait locks the user, so that nothing happens to him until the transaction ends, and an enrollment
 // of his that enters a wait or is in it. It returns ErrFinished where the enrollment is not live.
 func (db *DB) enterWait(ctx context.Context, tx pgx.Tx, ref VisitRef) (*waiting, error) {
-	if _, err := tx.Exec(ctx, `
-		select from users where id = (select user_id from enrollments where id = $1) for no key update`, ref.EnrollmentID); err != nil {
+	if err := lockUserOf(ctx, tx, ref.EnrollmentID); err != nil {
 		return nil, err
 	}
 	row, err := one[struct {
@@ -131,9 +131,9 @@ func (db *DB) beginRule(ctx context.Context, ref VisitRef) (Wait, error) {
 			return err
 		}
 		now := db.clockOf(ref)
-		if w.Until != nil && (w.Status == automation.StepWaiting || w.Status == automation.StepDone) {
+		if (w.Status == automation.StepWaiting || w.Status == automation.StepDone) && !w.moves(ref.Step) {
 			wait.Until, wait.Shown = w.Until.UTC(), shownIn(*w.Until, w.zone())
-			return stand(ctx, tx, ref, w.Until, now)
+			return db.recordWait(ctx, tx, ref, automation.DelayStep, w.Until, now, false)
 		}
 		wait, err = w.Resolve(ref.Step, w.Began, now, w.Properties)
 		if err != nil || wait.Leave != "" {
@@ -148,6 +148,27 @@ func (db *DB) beginRule(ctx context.Context, ref VisitRef) (Wait, error) {
 	return wait, err
 }
 
+// moves reports whether it is not known any more when a delay ends: what it follows has changed. An end
+// that has come, and is still the end, is none that was past.
+func (w *waiting) moves(delay string) bool {
+	step, ok := w.Document.Step(delay)
+	if w.Until == nil || !ok || step.Delay == nil {
+		return w.Until == nil
+	}
+	if len(w.followed(step)) == 0 {
+		return false
+	}
+	due, err := step.Delay.Due(w.Began, w.Properties, w.calendar(w.Properties))
+	return err != nil || !due.At.Round(time.Microsecond).Equal(*w.Until)
+}
+
+// calendar is where and how the version counts days for a user.
+func (p *Published) calendar(properties map[string]any) automation.LocalCalendar {
+	calendar := p.business
+	calendar.Zone = p.ZoneOf(properties)
+	return calendar
+}
+
 // Resolve finds when a delay ends for a user who entered it at an instant. Returns ErrInvalid where the
 // rule of the delay lets the step fail.
 func (p *Published) Resolve(delay string, entered, now time.Time, properties map[string]any) (Wait, error) {
@@ -156,8 +177,7 @@ func (p *Published) Resolve(delay string, entered, now time.Time, properties map
 	if !ok || step.Delay == nil {
 		return wait, fmt.Errorf("delay %s: %w", delay, automation.ErrNotFound)
 	}
-	calendar := p.business
-	calendar.Zone = p.ZoneOf(properties)
+	calendar := p.calendar(properties)
 	due, err := step.Delay.Due(entered, properties, calendar)
 	if err != nil {
 		return wait, fmt.Errorf("delay %s: %w: %w", delay, err, automation.ErrInvalid)

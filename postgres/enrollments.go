@@ -61,11 +61,12 @@ func (db *DB) Enrollments(ctx context.Context, q EnrollmentQuery) ([]automation.
 	return collect[automation.Enrollment](ctx, db.pool, sql+` order by created_at desc, id desc limit @limit`, args)
 }
 
-// Timeline lists the visits of an enrollment in the order in which they began.
+// Timeline lists the last 1,000 visits of an enrollment in the order in which they began.
 func (db *DB) Timeline(ctx context.Context, id string) ([]automation.Visit, error) {
 	visits, err := collect[automation.Visit](ctx, db.pool, `
 		select step, visit, kind, status, what, attempts, until, '' as shown, output, error, started_at, finished_at
-		from visits where enrollment_id = $1 order by started_at, coalesce(finished_at, 'infinity'), visit`, id)
+		from (select * from visits where enrollment_id = $1 order by started_at desc limit 1000) v
+		order by started_at, coalesce(finished_at, 'infinity'), visit`, id)
 	if err != nil || !slices.ContainsFunc(visits, func(v automation.Visit) bool { return v.Until != nil }) {
 		return visits, err
 	}
@@ -98,7 +99,7 @@ func (db *DB) Unenroll(ctx context.Context, id, reason, actor string) (e *automa
 	if !isUUID(id) {
 		return nil, nil, automation.ErrNotFound
 	}
-	err = db.ingest(ctx, "", func(in *ingest) error {
+	err = db.ingestAbout(ctx, id, func(in *ingest) error {
 		status, err := one[struct{ Status automation.EnrollmentStatus }](ctx, in, `select status from enrollments where id = $1 for update`, id)
 		if err != nil {
 			return err
@@ -129,6 +130,10 @@ type End struct {
 	Reason string
 	Step   string    // where it failed; "" keeps the step that is recorded
 	At     time.Time // by the clock of the workflow, where that runs ahead of ours
+
+	Visits map[string]int // of one that failed: how often each step was entered, also those that leave no visit
+	Finish *VisitRef      // it completes with this visit, where that was not skipped meanwhile,
+	In     int            // and where it is in this version still
 }
 
 // queueEnd ends an enrollment where it is live, when the writes are flushed, and says then whether it
@@ -145,19 +150,25 @@ func (in *ingest) queueEnd(ctx context.Context, e End, ended *bool) error {
 // of publications. Temporal is told of an unenrollment by a command. Where a filter asks about
 // workflows, or may do so in an epoch that is not the one of the set, it is asked about the user.
 func queueEnd(batch *pgx.Batch, live *LiveSet, e End, now time.Time, ended *bool) {
+	var finish VisitRef
+	if e.Finish != nil {
+		finish = *e.Finish
+	}
 	batch.Queue(`
 		with ended as (
 			update enrollments set status = $2, rejected = rejected or status = 'held',
 				held_until = case when status = 'held' then $4 else held_until end, reason = $3, ended_at = $4, ended_seq = nextval('moments'), waiting_until = null, due = null,
 				step = case when $2 <> 'failed' then '' when $5 = '' then step else $5 end
-			where id = $1 and ended_at is null returning definition, user_id, depth
+			where id = $1 and ended_at is null and ($8 = '' or version = $10 and exists (
+				select from visits where enrollment_id = $1 and step = $8 and visit = $9 and status <> 'skipped'))
+			returning definition, user_id, depth
 		), item as (
 			insert into work_items (user_id, epoch, depth, at, properties, changed, events, workflows)
 			select u.id, p.epoch, e.depth + 1, $4, u.properties, '{}', '[]', array[e.definition]
 			from publication p, ended e join users u on u.id = e.user_id
 			where p.epoch <> $6 or e.definition = any($7) for no key update of u
 		)
-		select exists (select from ended)`, e.ID, string(e.Status), e.Reason, now, e.Step, live.Epoch, live.passages(),
+		select exists (select from ended)`, e.ID, string(e.Status), e.Reason, now, e.Step, live.Epoch, live.passages(), finish.Step, finish.Visit, e.In,
 	).QueryRow(func(row pgx.Row) error { return row.Scan(ended) })
 	visits := map[automation.EnrollmentStatus]automation.StepStatus{
 		automation.Completed:  automation.StepDone, // a delay that was the last step
@@ -166,7 +177,11 @@ func queueEnd(batch *pgx.Batch, live *LiveSet, e End, now time.Time, ended *bool
 	}[e.Status]
 	batch.Queue(`
 		update visits set status = $3, finished_at = $2
-		where enrollment_id = $1 and status in ('waiting', 'held', 'running')`, e.ID, now, string(visits))
+		where enrollment_id = $1 and status in ('waiting', 'held', 'running')
+		and exists (select from enrollments where id = $1 and ended_at is not null)`, e.ID, now, string(visits))
+	if e.Visits != nil {
+		batch.Queue(`update enrollments set position = jsonb_build_object('visits', $2::jsonb) where id = $1 and status = 'failed'`, e.ID, e.Visits)
+	}
 	if e.Status == automation.Unenrolled {
 		batch.Queue(`insert into commands (enrollment_id, kind) values ($1, 'unenroll')`, e.ID)
 	}
@@ -177,7 +192,7 @@ func queueEnd(batch *pgx.Batch, live *LiveSet, e End, now time.Time, ended *bool
 // returns ErrConflict where the enrollment is live.
 func (db *DB) EndEnrollment(ctx context.Context, e End) (automation.EnrollmentStatus, string, error) {
 	status, reason := e.Status, e.Reason
-	err := db.ingest(ctx, "", func(in *ingest) error {
+	err := db.ingestAbout(ctx, e.ID, func(in *ingest) error {
 		old, err := one[struct {
 			Status automation.EnrollmentStatus
 			Reason string
@@ -235,7 +250,7 @@ func (db *DB) ToCheck(ctx context.Context, limit int, age time.Duration) ([]Orde
 			where ended_at is null and status <> 'held' and (status <> 'pending' or handed_at is not null)
 			and coalesce(checked_at, created_at) < $3
 			and coalesce(waiting_until, started_at, handed_at, 'infinity') < $3
-			and (waiting_until is not null or coalesce(checked_at, created_at) < $2 - interval '1 day' or not exists (
+			and (waiting_until is not null or coalesce(checked_at, created_at) < $2::timestamptz - interval '1 day' or not exists (
 				select from visits v where v.enrollment_id = enrollments.id and v.status in ('waiting', 'held') and v.until is null))
 			order by coalesce(checked_at, created_at) limit $1 for update skip locked
 		)
@@ -244,13 +259,17 @@ func (db *DB) ToCheck(ctx context.Context, limit int, age time.Duration) ([]Orde
 
 // MarkHanded records which orders Temporal took. It matters for those whose first step has not
 // begun; rows that a first step is writing at this moment are left out.
-func (db *DB) MarkHanded(ctx context.Context, ids []string) error {
+func (db *DB) MarkHanded(ctx context.Context, orders []Order) error {
+	ids, attempts := make([]string, len(orders)), make([]int, len(orders))
+	for i, o := range orders {
+		ids[i], attempts[i] = o.ID, o.Attempt
+	}
 	_, err := db.pool.Exec(ctx, `
-		update enrollments set handed_at = $2 where id in (
-			select id from enrollments where id = any($1::uuid[]) and status = 'pending'
-			for update skip locked
+		update enrollments set handed_at = $3 where id in (
+			select e.id from unnest($1::uuid[], $2::int[]) o (id, attempt)
+			join enrollments e on e.id = o.id and e.attempt = o.attempt and e.status = 'pending' for update of e skip locked
 		)
-		returning `+relaxed, ids, db.clock())
+		returning `+relaxed, ids, attempts, db.clock())
 	return translate(err)
 }
 
@@ -265,13 +284,13 @@ type Command struct {
 	Live               bool // the enrollment has not ended
 }
 
-// Commands lists what Temporal has still to be told, oldest first.
+// Commands lists what Temporal has still to be told: what is put off for later behind all that is not.
 func (db *DB) Commands(ctx context.Context, limit int) ([]Command, error) {
 	return collect[Command](ctx, db.pool, `
 		select c.id, c.enrollment_id::text, c.kind, c.attempts, e.reason, e.ended_at is null as live,
 			e.definition || '/' || e.user_id || '/' || e.ordinal as temporal_workflow_id
 		from commands c join enrollments e on e.id = c.enrollment_id
-		where c.not_before <= $2 order by c.id limit $1`, limit, db.clock())
+		where c.not_before <= $2 order by c.not_before, c.id limit $1`, limit, db.clock())
 }
 
 // CommandDone forgets a command.

@@ -193,6 +193,7 @@ func (e *evaluation) wave(ctx context.Context, items []claimedItem) error {
 	}
 	var matches []Match
 	leaves := map[string]string{}
+	var inside []string // enrollments in which something happens
 	batch := &pgx.Batch{}
 	for i := range questions {
 		q := &questions[i]
@@ -210,16 +211,24 @@ func (e *evaluation) wave(ctx context.Context, items []claimedItem) error {
 		}
 		for id, reason := range v.Leaves {
 			leaves[id] = reason
+			inside = append(inside, id)
 		}
 		e.done.Woken += len(v.Met) + len(v.Follow)
 		for _, m := range v.Met {
 			queueMet(batch, m, e.now)
+			inside = append(inside, m.EnrollmentID)
 		}
 		for _, ref := range v.Follow {
 			queueMove(batch, ref)
+			inside = append(inside, ref.EnrollmentID)
 		}
 		for id, due := range v.Stays {
 			batch.Queue(`update enrollments set due = $2 where id = $1 and ended_at is null and due is distinct from $2`, id, due)
+		}
+	}
+	if len(inside) > 0 {
+		if _, err := e.Exec(ctx, `select from enrollments where id = any($1) order by id for update`, inside); err != nil {
+			return err
 		}
 	}
 	if err := e.leave(ctx, leaves); err != nil {

@@ -71,17 +71,20 @@ func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit s
 	e := &g.Enrollment
 	err := q.QueryRow(ctx, `
 		with before as materialized (
-			select e.id, e.waiting_until from enrollments e join definitions d on d.name = e.definition
+			select e.id, e.waiting_until, exists (
+				select from visits where enrollment_id = $1 and step = $2 and visit = $3 and status = 'done') as over
+			from enrollments e join definitions d on d.name = e.definition
 			where e.id = $1 and e.status in ('pending', 'active') and d.status <> 'paused' and not exists (
 				select from visits where enrollment_id = $1 and step = $2 and visit = $3 and status = 'skipped')
 			for update of e
 		), moved as (
-			update enrollments e set status = 'active', step = $2, waiting_until = null, started_at = coalesce(e.started_at, $5)
+			update enrollments e set status = 'active', step = case when b.over then e.step else $2 end,
+				waiting_until = case when b.over or $4 in ('branch', 'branch_on', 'split') then e.waiting_until end, started_at = coalesce(e.started_at, $5)
 			from before b where e.id = b.id
-			returning e.*, b.waiting_until as waited_for
+			returning e.*, b.waiting_until as waited_for, b.over
 		), waited as (
 			update visits v set status = 'done', finished_at = $5
-			from moved where v.enrollment_id = $1 and `+passed+`
+			from moved where v.enrollment_id = $1 and not moved.over and `+passed+`
 		), entered as (
 			insert into visits as v (enrollment_id, step, visit, kind, status, started_at, due_at)
 			select id, $2, $3, $4, 'running', $5,
@@ -95,8 +98,9 @@ func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit s
 		)
 		select m.definition, m.version, m.user_id, m.ordinal, m.trigger, m.event, m.depth, m.created_at, m.waited_for,
 			n.status, n.attempts, n.due_at, u.properties, u.created_at, u.updated_at,
-			(select jsonb_object_agg(step, output order by visit) from visits
-				where enrollment_id = $1 and status in ('done', 'failed', 'skipped') and output is not null),
+			(select jsonb_object_agg(step, output) from (
+				select distinct on (step) step, output from visits
+				where enrollment_id = $1 and status in ('done', 'failed', 'skipped') and output is not null order by step, visit desc) o),
 			`+commit+`
 		from moved m cross join entered n left join users u on u.id = m.user_id`,
 		ref.EnrollmentID, ref.Step, ref.Visit, kind, now, ref.Timed).Scan(
@@ -124,6 +128,12 @@ func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind strin
 		with held as (
 			select e.id from enrollments e join definitions d on d.name = e.definition
 			where e.id = $1 and e.status in ('pending', 'active') and d.status = 'paused' for share of d
+		), made as (
+			select from visits where enrollment_id = $1 and step = $2 and visit = $3 and status in ('done', 'skipped')
+		), stood as (
+			update enrollments e set step = $2 from held where e.id = held.id and e.ended_at is null and not exists (select from made) returning e.id
+		), waited as (
+			update visits v set status = 'done', finished_at = $5 from stood where v.enrollment_id = $1 and `+passed+`
 		), noted as (
 			insert into visits as v (enrollment_id, step, visit, kind, status, attempts, started_at)
 			select id, $2, $3, $4, 'held', 0, $5 from held

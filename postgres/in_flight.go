@@ -68,6 +68,9 @@ func (db *DB) settleInFlight(ctx context.Context, tx pgx.Tx, version *Published,
 	if err := checkMapping(ctx, tx, version, m.Mapping); err != nil {
 		return nil, err
 	}
+	if act && !m.Migrate { // nobody is to wait for a count
+		return nil, nil
+	}
 	groups, err := collect[InFlight](ctx, tx, `
 		select e.version, e.step, coalesce(v.status in ('waiting', 'held'), false) as waits, count(*) as count, '' as then, '' as to
 		from enrollments e left join lateral (
@@ -143,7 +146,7 @@ func (db *DB) migrateAll(ctx context.Context, tx pgx.Tx, version *Published, m M
 			select id, 'migrate', step, $2, $3, $4, $5 from enrollments
 			where definition = $1 and version <> $2 and ended_at is null and status <> 'held' returning enrollment_id
 		)
-		insert into commands (enrollment_id, kind) select enrollment_id, 'wake' from wanted`,
+		insert into commands (enrollment_id, kind, not_before) select enrollment_id, 'wake', $5 from wanted`,
 		version.Name, version.Number, m.Mapping, m.Actor, now)
 	return tx.SendBatch(ctx, batch).Close()
 }

@@ -41,6 +41,25 @@ func (db *DB) ingest(ctx context.Context, source string, f func(in *ingest) erro
 	})
 }
 
+// ingestAbout is ingest for a transaction that ends an enrollment: it begins by locking the user.
+func (db *DB) ingestAbout(ctx context.Context, enrollmentID string, f func(in *ingest) error) error {
+	return db.ingest(ctx, "", func(in *ingest) error {
+		if err := lockUserOf(ctx, in, enrollmentID); err != nil {
+			return err
+		}
+		return f(in)
+	})
+}
+
+const userOf = `select from users where id = (select user_id from enrollments where id = $1) for no key update`
+
+// lockUserOf locks the user whom an enrollment is about. Users are locked before enrollments, and those
+// before visits, by everybody.
+func lockUserOf(ctx context.Context, q querier, enrollmentID string) error {
+	_, err := q.Exec(ctx, userOf, enrollmentID)
+	return err
+}
+
 // flush sends the writes that were queued.
 func (in *ingest) flush(ctx context.Context) error {
 	if in.writes.Len() == 0 {

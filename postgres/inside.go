@@ -20,15 +20,19 @@ type Inside struct {
 
 // VisitInside runs the effect of a step that is all in this database, behind the gate and in one
 // transaction with the record of the visit. Where the visit was completed before, do is not called.
-// Where it is the last step, the enrollment completes with it. Errors are those of BeginVisit and
+// Where it is the last step, the enrollment completes with it, and it says so. Errors are those of BeginVisit and
 // of do.
 func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last bool,
 	do func(*Inside) (Done, error),
-) error {
+) (completed bool, err error) {
 	var held error
-	err := db.tx(ctx, func(tx pgx.Tx) error {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		held, completed = nil, false
 		in, err := db.joinEpoch(ctx, tx, "", 0)
 		if err != nil {
+			return err
+		}
+		if err := lockUserOf(ctx, tx, ref.EnrollmentID); err != nil {
 			return err
 		}
 		g, err := db.enterInside(ctx, tx, ref, kind)
@@ -48,13 +52,13 @@ func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last b
 		}
 		queueFinish(&in.writes, ref, done, `null`, g.Now)
 		if last { // it is live: the gate holds the enrollment's lock
-			if err := in.queueEnd(ctx, End{ID: ref.EnrollmentID, Status: automation.Completed}, new(bool)); err != nil {
+			if err := in.queueEnd(ctx, End{ID: ref.EnrollmentID, Status: automation.Completed}, &completed); err != nil {
 				return err
 			}
 		}
 		return in.flush(ctx)
 	})
-	return cmp.Or(err, held)
+	return completed, cmp.Or(err, held)
 }
 
 func (db *DB) enterInside(ctx context.Context, tx pgx.Tx, ref VisitRef, kind string) (*Gate, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,8 @@ type Asked struct {
 	Target string // of a jump
 	Actor  string
 	Reason string
+
+	OnlyFailed bool // nothing is wanted of one that runs
 }
 
 // Interventions lists those in an enrollment, oldest first.
@@ -78,6 +81,9 @@ func (db *DB) Intervene(ctx context.Context, id string, a Asked) (*Order, error)
 			order, err = in.revive(ctx, id, s, version, a)
 			return err
 		case automation.Pending, automation.Active:
+			if a.OnlyFailed {
+				return fmt.Errorf("it has not failed: %w", automation.ErrConflict)
+			}
 			if err := s.admits(a.Kind); err != nil {
 				return err
 			}
@@ -96,18 +102,23 @@ func (db *DB) Intervene(ctx context.Context, id string, a Asked) (*Order, error)
 // ingestFor runs f in a transaction that changes an enrollment. Where its version is not in use any
 // more, the transaction begins a new epoch, which knows what concerns those who are in it.
 func (db *DB) ingestFor(ctx context.Context, id string, f func(in *ingest) error) error {
-	var used bool
-	err := db.pool.QueryRow(ctx, `
-		select exists (select from versions v where (v.definition, v.number) = (e.definition, e.version) and `+inUse+`)
-		from enrollments e where id = $1`, id).Scan(&used)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return automation.ErrNotFound
-	}
-	if err != nil {
-		return translate(err)
-	}
-	if used {
-		return db.ingest(ctx, "", f)
+	err := db.ingest(ctx, "", func(in *ingest) error {
+		var used bool
+		err := in.QueryRow(ctx, `
+			select exists (select from versions v where (v.definition, v.number) = (e.definition, e.version) and `+inUse+`)
+			from enrollments e where id = $1`, id).Scan(&used)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return automation.ErrNotFound
+		case err != nil:
+			return err
+		case !used:
+			return errUnused
+		}
+		return f(in)
+	})
+	if !errors.Is(err, errUnused) {
+		return err
 	}
 	return db.publication(ctx, func(tx pgx.Tx, epoch int64) error {
 		in := &ingest{Tx: tx, db: db, now: db.clock(), epoch: epoch}
@@ -118,9 +129,12 @@ func (db *DB) ingestFor(ctx context.Context, id string, f func(in *ingest) error
 	})
 }
 
+var errUnused = errors.New("the version is not in use")
+
 // standing is where an enrollment stands.
 type standing struct {
 	Definition, UserID, Step string
+	Trigger                  string
 	Version, Ordinal, Depth  int
 	Attempt                  int
 	Status                   automation.EnrollmentStatus
@@ -132,11 +146,11 @@ type standing struct {
 
 // standing reads it, with the user and the enrollment locked.
 func (in *ingest) standing(ctx context.Context, id string) (*standing, error) {
-	if _, err := in.Exec(ctx, `select from users where id = (select user_id from enrollments where id = $1) for no key update`, id); err != nil {
+	if err := lockUserOf(ctx, in, id); err != nil {
 		return nil, err
 	}
 	s, err := one[standing](ctx, in, `
-		select e.definition, e.user_id, e.step, e.version, e.ordinal, e.depth, e.attempt, e.status, coalesce(v.visit, 0) as visit,
+		select e.definition, e.user_id, e.step, e.trigger, e.version, e.ordinal, e.depth, e.attempt, e.status, coalesce(v.visit, 0) as visit,
 			coalesce(v.status, '') as visiting, coalesce(v.status = 'running' and v.error <> '', false) as failing,
 			exists (select from users where id = e.user_id) as known
 		from enrollments e left join lateral (
@@ -177,6 +191,17 @@ func (in *ingest) revive(ctx context.Context, id string, s *standing, version *P
 	if !s.Known {
 		return nil, fmt.Errorf("the user was deleted: %w", automation.ErrConflict)
 	}
+	user, err := in.lockUser(ctx, s.UserID)
+	if err != nil {
+		return nil, err
+	}
+	subject, err := in.db.subject(ctx, in, version.needs, s.UserID, user.Properties)
+	if err != nil {
+		return nil, err
+	}
+	if barred := version.Bars(subject, s.Trigger); barred != "" {
+		return nil, fmt.Errorf("%w: %s", automation.ErrSuppressed, barred)
+	}
 	visits, err := in.visited(ctx, id)
 	if err != nil {
 		return nil, err
@@ -198,7 +223,7 @@ func (in *ingest) revive(ctx context.Context, id string, s *standing, version *P
 		if at.Step == "" {
 			at.Step = version.Program.Start
 		}
-		if s.Visiting != automation.StepDone && visits[at.Step] > 0 {
+		if visits[at.Step] > 0 { // also one that was done: the gate knows it, and it is passed
 			visits[at.Step]--
 		}
 	}
@@ -246,7 +271,14 @@ func (in *ingest) visited(ctx context.Context, id string) (map[string]int, error
 		Step  string
 		Visit int
 	}](ctx, in, `select step, max(visit) as visit from visits where enrollment_id = $1 group by step`, id)
+	if err != nil {
+		return nil, err
+	}
+	failed, err := one[struct{ Position *Position }](ctx, in, `select position from enrollments where id = $1`, id)
 	visits := make(map[string]int, len(rows))
+	if failed.Position != nil { // steps that leave no visit: where a loop begins again
+		maps.Copy(visits, failed.Position.Visits)
+	}
 	for _, r := range rows {
 		visits[r.Step] = r.Visit
 	}
@@ -272,8 +304,11 @@ type Wanted struct {
 // Asked again, it returns the same. It returns ErrFinished where the enrollment is not live.
 func (db *DB) NextWanted(ctx context.Context, ref VisitRef, followed int64, at automation.Place) (Wanted, error) {
 	var wanted Wanted
-	err := db.txFor(ctx, ref.EnrollmentID, followed, func(tx pgx.Tx) error {
+	err := db.tx(ctx, func(tx pgx.Tx) error {
 		wanted = Wanted{}
+		if err := lockUserOf(ctx, tx, ref.EnrollmentID); err != nil {
+			return err
+		}
 		e, err := one[struct {
 			Definition string
 			Version    int
@@ -302,7 +337,15 @@ func (db *DB) NextWanted(ctx context.Context, ref VisitRef, followed int64, at a
 					wanted = Wanted{ID: i.ID, Kind: i.Kind}
 				}
 			case JumpToStep:
-				wanted = Wanted{ID: i.ID, Kind: i.Kind, Landing: automation.Landing{Step: i.Target}}
+				version, err := db.published(ctx, tx, e.Definition, e.Version)
+				if err != nil {
+					return err
+				}
+				if _, known := version.Program.Node(i.Target); known {
+					wanted = Wanted{ID: i.ID, Kind: i.Kind, Landing: automation.Landing{Step: i.Target}}
+				} else {
+					outcome = "the version that it is in has no such step"
+				}
 			case ToVersion:
 				if wanted, err = db.migration(ctx, tx, e.Definition, e.Version, at, i); err != nil {
 					return err
@@ -318,26 +361,6 @@ func (db *DB) NextWanted(ctx context.Context, ref VisitRef, followed int64, at a
 		return tx.SendBatch(ctx, batch).Close()
 	})
 	return wanted, err
-}
-
-// txFor runs f in a transaction that lets an enrollment follow what was wanted after an intervention.
-// Where that moves it to a version that is not in use any more, because another one was published
-// meanwhile, the transaction begins a new epoch, which knows what concerns those who are in it.
-func (db *DB) txFor(ctx context.Context, id string, followed int64, f func(tx pgx.Tx) error) error {
-	var unused bool
-	err := db.pool.QueryRow(ctx, `
-		select exists (
-			select from interventions i join enrollments e on e.id = i.enrollment_id
-			join versions v on v.definition = e.definition and v.number = i.version
-			where i.enrollment_id = $1 and i.id > $2 and i.kind = 'migrate' and not `+inUse+`)`, id, followed).Scan(&unused)
-	switch {
-	case err != nil:
-		return translate(err)
-	case unused:
-		return db.publication(ctx, func(tx pgx.Tx, _ int64) error { return f(tx) })
-	default:
-		return db.tx(ctx, f)
-	}
 }
 
 type openIntervention struct {

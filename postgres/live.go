@@ -134,6 +134,13 @@ func (db *DB) live(ctx context.Context, q querier, epoch int64) (*LiveSet, error
 	return set, nil
 }
 
+// forgetLive forgets the versions that were live in an epoch that did not begin after all.
+func (db *DB) forgetLive(epoch int64) {
+	db.cache.Lock()
+	defer db.cache.Unlock()
+	delete(db.cache.live, epoch)
+}
+
 // newestLive returns the live versions of the newest epoch that this process has seen, which may be
 // behind by now.
 func (db *DB) newestLive(ctx context.Context) (*LiveSet, error) {

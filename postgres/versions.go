@@ -310,8 +310,10 @@ func versionsInUse(ctx context.Context, q querier) ([]versionInUse, error) {
 }
 
 // inUse is the condition on a version v that it enrolls, that items still wait to be asked of it, that
-// live enrollments run on it, or that a run or a firing may still enroll into it.
-const inUse = `(live_until is null or live_until > (select min(epoch) from work_items)
+// live enrollments run on it or are to go on in it, or that a run or a firing may still enroll into it.
+const inUse = `(live_until is null or live_until > (select coalesce(min(epoch), 9223372036854775807) from work_items)
 	or exists (select 1 from enrollments e where e.definition = v.definition and e.version = v.number and e.ended_at is null)
 	or exists (select 1 from runs r where r.definition = v.definition and r.version = v.number and r.ended_at is null)
+	or exists (select 1 from interventions i join enrollments e on e.id = i.enrollment_id
+		where i.kind = 'migrate' and i.outcome = '' and i.version = v.number and e.definition = v.definition and e.ended_at is null)
 	or exists (select 1 from schedules s where s.definition = v.definition and s.version = v.number and s.accounted < s.live_until))`

@@ -38,6 +38,7 @@ type Done struct {
 	Output map[string]any // what later steps can use
 	Needed bool           // a later step uses outputs, so they must survive a crash
 	Last   bool           // the enrollment completes with the step
+	In     int            // the version that the step was done in
 
 	Skipped bool // it did nothing, because it came too late
 }
@@ -59,8 +60,9 @@ func (db *DB) FinishVisit(ctx context.Context, ref VisitRef, d Done) (completed 
 		return false, err
 	}
 	queueLock(batch)
+	batch.Queue(userOf, ref.EnrollmentID)
 	queueFinish(batch, ref, d, commit, db.clockOf(ref))
-	queueEnd(batch, live, End{ID: ref.EnrollmentID, Status: automation.Completed}, db.clockOf(ref), &completed)
+	queueEnd(batch, live, End{ID: ref.EnrollmentID, Status: automation.Completed, Finish: &ref, In: d.In}, db.clockOf(ref), &completed)
 	// Outside a transaction, a batch is one of its own.
 	return completed, translate(db.pool.SendBatch(ctx, batch).Close())
 }
@@ -72,7 +74,7 @@ func queueFinish(batch *pgx.Batch, ref VisitRef, d Done, commit string, now time
 		status = automation.StepSkipped
 	}
 	batch.Queue(`
-		update visits v set status = $7, error = '', finished_at = $6,
+		update visits v set status = case v.status when 'skipped' then 'skipped' else $7 end, error = '', finished_at = $6,
 			what = case when u.id is null then '' else $4 end, output = case when u.id is null then null else $5::jsonb end
 		from enrollments e left join users u on u.id = e.user_id
 		where e.id = $1 and v.enrollment_id = $1 and v.step = $2 and v.visit = $3 and v.status <> 'done'
@@ -124,7 +126,7 @@ func (db *DB) NoteFailure(ctx context.Context, ref VisitRef, text string) error 
 	output := map[string]any{"outcome": automation.OutcomeFailed, "error": text}
 	_, err := db.pool.Exec(ctx, `
 		insert into visits as v (enrollment_id, step, visit, kind, status, error, output, started_at, finished_at)
-		select id, $2, $3, '', 'failed', $4, $5, $6, $6 from enrollments where id = $1
+		select e.id, $2, $3, '', 'failed', $4, $5, $6, $6 from enrollments e join users u on u.id = e.user_id where e.id = $1
 		on conflict (enrollment_id, step, visit) do update
 		set status = 'failed', error = case when v.error = '' then excluded.error else v.error end, output = excluded.output, finished_at = excluded.finished_at
 		where v.status <> 'done'`, ref.EnrollmentID, ref.Step, ref.Visit, text, output, db.clockOf(ref))
@@ -142,7 +144,7 @@ type Choice struct {
 // returns the recorded one. The gate is nil in a later call. Errors are those of BeginVisit and of
 // choose.
 func (db *DB) TakeBranch(ctx context.Context, ref VisitRef, kind string, choose func(c Choice) (arm int, err error)) (arm int, gate *Gate, err error) {
-	err = db.VisitInside(ctx, ref, kind, false, func(i *Inside) (Done, error) {
+	_, err = db.VisitInside(ctx, ref, kind, false, func(i *Inside) (Done, error) {
 		version, err := db.published(ctx, i.in, i.Enrollment.Workflow, i.Enrollment.Version)
 		if err != nil {
 			return Done{}, err
@@ -160,15 +162,30 @@ func (db *DB) TakeBranch(ctx context.Context, ref VisitRef, kind string, choose 
 		}
 		gate = i.Gate
 		arm, err = choose(Choice{i.Gate, version, subject})
-		return Done{What: "took arm " + strconv.Itoa(arm+1), Output: map[string]any{"arm": arm}}, err
+		return Done{What: "took arm " + strconv.Itoa(arm+1), Output: version.Taken(arm)}, err
 	})
 	if err != nil || gate != nil {
 		return arm, gate, err
+	}
+	tag, err := db.pool.Exec(ctx, `
+		update visits v set status = 'running' from enrollments e
+		where e.id = $1 and v.enrollment_id = $1 and v.step = $2 and v.visit = $3 and (v.output ->> 'version')::int <> e.version`,
+		ref.EnrollmentID, ref.Step, ref.Visit)
+	if err != nil {
+		return 0, nil, translate(err)
+	}
+	if tag.RowsAffected() > 0 { // the enrollment migrated meanwhile: that was a way out of the other version's branch
+		return db.TakeBranch(ctx, ref, kind, choose)
 	}
 	err = db.pool.QueryRow(ctx, `
 		select (output ->> 'arm')::int from visits where enrollment_id = $1 and step = $2 and visit = $3`,
 		ref.EnrollmentID, ref.Step, ref.Visit).Scan(&arm)
 	return arm, nil, translate(err)
+}
+
+// Taken is what later steps see of a branch.
+func (p *Published) Taken(arm int) map[string]any {
+	return map[string]any{"arm": arm, "version": p.Number}
 }
 
 // outcomes are the outputs of the steps of an enrollment, of each of its last visit, with how it went.

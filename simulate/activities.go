@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"time"
 
@@ -104,7 +103,7 @@ func (w *world) takeBranch(in workflows.StepInput) (workflows.BranchResult, erro
 	}
 	step, _ := w.version.Document.Step(in.Step)
 	v.entry = w.add(automation.SimulatedStep{Step: in.Step, Visit: in.Visit, Kind: string(kind), What: "takes " + step.WayOut(arm)})
-	w.done(v, automation.StepDone, map[string]any{"arm": arm})
+	w.done(v, automation.StepDone, w.version.Taken(arm))
 	n, _ := w.version.Program.Node(in.Step)
 	w.follow = n.Arms[arm]
 	return workflows.BranchResult{Outcome: workflows.Done, Arm: arm}, nil
@@ -150,7 +149,7 @@ func (w *world) exits(in workflows.FinishInput) {
 	if n := w.node(in.Step); n != nil && n.Kind == automation.ExitStep {
 		what := "ends here"
 		if n.Reason != "" {
-			what = fmt.Sprintf("ends here: %s", n.Reason)
+			what += ": " + n.Reason
 		}
 		w.add(automation.SimulatedStep{Step: n.ID, Visit: 1, Kind: string(n.Kind), What: what})
 		w.enrollment.Step = n.ID

@@ -20,6 +20,7 @@ var aYear = trial{
 }
 
 func TestAYearOfDailyStepsTakesMilliseconds(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 
 	r := aYear.run(t)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"rollcall/activities"
 	"rollcall/automation"
@@ -18,6 +19,8 @@ import (
 	"rollcall/postgres"
 	"rollcall/simulate"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // simulator is one without a database: it knows the built-in properties and a few of its own.
 func simulator() *simulate.Simulator {

@@ -81,8 +81,8 @@ func (w *world) run(ctx context.Context, limit time.Duration) (*Result, error) {
 	suite := testsuite.WorkflowTestSuite{}
 	suite.SetLogger(silent{})
 	env := suite.NewTestWorkflowEnvironment()
-	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: limit})
-	env.SetTestTimeout(limit)
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: patience})
+	env.SetTestTimeout(2 * patience) // never comes: what is given up earlier comes to its end by itself
 	env.SetStartTime(w.start)
 	env.SetWorkflowRunTimeout(w.end.Sub(w.start))
 	env.RegisterWorkflow(workflows.Enrollment)

@@ -58,7 +58,10 @@ func TestBadInputsAreRefusedWithTheirPlaces(t *testing.T) {
 		},
 		"events": {
 			trial{steps: tells, events: []automation.SimulatedEvent{
-				{Name: "login"}, {At: day(1)}, {At: day(1), Name: "user.created"}, {At: day(4000), Name: "login"},
+				{Name: "login"},
+				{At: day(1)},
+				{At: day(1), Name: "user.created"},
+				{At: day(4000), Name: "login"},
 				{At: day(1), Name: "login", Properties: properties{"x": strings.Repeat("x", 33<<10)}},
 			}},
 			[]string{"/events/0/at required", "/events/1/name event-invalid", "/events/2/name event-invalid", "/events/3/at out-of-range", "/events/4/properties payload-too-large"},

@@ -156,7 +156,7 @@ func (w *world) pass(step string) {
 		what := "goes to " + n.To
 		switch {
 		case n.Times > 0 && count > n.Times:
-			what = fmt.Sprintf("goes on, after %d times to %s", n.Times, n.To)
+			what = "goes on, it went to " + n.To + " " + automation.Often(n.Times)
 		case n.Times > 0:
 			what = fmt.Sprintf("goes to %s (%d of %d)", n.To, count, n.Times)
 		}

@@ -36,7 +36,7 @@ func (s *Starter) StartRuns(ctx context.Context) (int, error) {
 	}
 	var group sync.WaitGroup
 	var mu sync.Mutex
-	var handed []string
+	var handed []postgres.Order
 	next := make(chan postgres.Order)
 	for range bulkParallel {
 		group.Go(func() {
@@ -50,7 +50,7 @@ func (s *Starter) StartRuns(ctx context.Context) (int, error) {
 				}
 				s.metrics.startedIn(time.Since(began))
 				mu.Lock()
-				handed = append(handed, o.ID)
+				handed = append(handed, o)
 				mu.Unlock()
 			}
 		})

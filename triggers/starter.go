@@ -38,13 +38,21 @@ type Starter struct {
 	metrics  *Metrics
 	eager    bool
 	orders   chan postgres.Order
-	handed   chan string
+	handed   chan postgres.Order
 	wake     chan struct{}
 	parallel int
 
 	mu     sync.Mutex
-	queued map[string]bool // ids of orders that wait or are being started here
+	queued map[attempt]bool // orders that wait or are being started here
 }
+
+// attempt is one attempt to carry an enrollment through.
+type attempt struct {
+	id string
+	n  int
+}
+
+func attemptOf(o postgres.Order) attempt { return attempt{o.ID, o.Attempt} }
 
 // StarterConfig is what NewStarter needs.
 type StarterConfig struct {
@@ -63,8 +71,8 @@ func NewStarter(c StarterConfig) *Starter {
 	}
 	return &Starter{
 		db: c.DB, temporal: c.Temporal, log: c.Log, metrics: c.Metrics, eager: c.Eager, parallel: c.Parallel,
-		orders: make(chan postgres.Order, 4096), handed: make(chan string, 4096), wake: make(chan struct{}, 1),
-		queued: map[string]bool{},
+		orders: make(chan postgres.Order, 4096), handed: make(chan postgres.Order, 4096), wake: make(chan struct{}, 1),
+		queued: map[attempt]bool{},
 	}
 }
 
@@ -74,12 +82,12 @@ func (s *Starter) Start(orders []postgres.Order) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range orders {
-		if s.queued[o.ID] {
+		if s.queued[attemptOf(o)] {
 			continue
 		}
 		select {
 		case s.orders <- o:
-			s.queued[o.ID] = true
+			s.queued[attemptOf(o)] = true
 		default:
 			return
 		}
@@ -88,11 +96,11 @@ func (s *Starter) Start(orders []postgres.Order) {
 
 // settled forgets an order that waits no more. One that was handed over stays known until that is
 // recorded, so that a sweep in between does not take it for lost.
-func (s *Starter) settled(ids ...string) {
+func (s *Starter) settled(orders ...postgres.Order) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, id := range ids {
-		delete(s.queued, id)
+	for _, o := range orders {
+		delete(s.queued, attemptOf(o))
 	}
 }
 
@@ -132,7 +140,7 @@ func (s *Starter) startAll(ctx context.Context) {
 func (s *Starter) start(ctx context.Context, o postgres.Order) {
 	began := time.Now()
 	if err := s.Hand(ctx, o, single); err != nil {
-		s.settled(o.ID)
+		s.settled(o)
 		if ctx.Err() == nil {
 			s.log.Warn("start of an enrollment, will be tried again", "enrollment_id", o.ID, "error", err)
 		}
@@ -140,7 +148,7 @@ func (s *Starter) start(ctx context.Context, o postgres.Order) {
 	}
 	s.metrics.startedIn(time.Since(began))
 	select {
-	case s.handed <- o.ID:
+	case s.handed <- o:
 	case <-ctx.Done():
 	}
 }
@@ -181,7 +189,12 @@ func (s *Starter) Hand(ctx context.Context, o postgres.Order, l lane) error {
 			workflows.UserAttribute.ValueSet(o.UserID),
 		),
 	}, workflows.Enrollment, in)
-	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
+	_, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err)
+	if started && o.Attempt > 0 {
+		// Either this attempt, which will be seen to begin, or the run that failed, about to close.
+		return fmt.Errorf("start %s anew: %w", o.ID, errStillOpen)
+	}
+	if started {
 		return nil
 	}
 	if err != nil {
@@ -189,6 +202,8 @@ func (s *Starter) Hand(ctx context.Context, o postgres.Order, l lane) error {
 	}
 	return nil
 }
+
+var errStillOpen = errors.New("a run of it is open in temporal")
 
 // lane is one of the two ways in which orders reach Temporal: those of runs do not keep the others back.
 type lane int
@@ -209,22 +224,22 @@ func (l lane) priority() int {
 // markAll records now and then which orders Temporal took, many at a time.
 func (s *Starter) markAll(ctx context.Context) {
 	every(ctx, markEvery, nil, func() {
-		var ids []string
+		var orders []postgres.Order
 		for more := true; more; {
 			select {
-			case id := <-s.handed:
-				ids = append(ids, id)
+			case o := <-s.handed:
+				orders = append(orders, o)
 			default:
 				more = false
 			}
 		}
-		if len(ids) == 0 {
+		if len(orders) == 0 {
 			return
 		}
-		if err := s.db.MarkHanded(ctx, ids); err != nil && ctx.Err() == nil {
-			s.log.Warn("record of starts, they will be tried again", "starts", len(ids), "error", err)
+		if err := s.db.MarkHanded(ctx, orders); err != nil && ctx.Err() == nil {
+			s.log.Warn("record of starts, they will be tried again", "starts", len(orders), "error", err)
 		}
-		s.settled(ids...)
+		s.settled(orders...)
 	})
 }
 

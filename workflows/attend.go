@@ -15,10 +15,10 @@ var (
 	errAsleep = errors.New("the wait goes on in a new run")
 )
 
-// errLeaves is the reason for which a step's own rule ends the enrollment.
-type errLeaves string
+// leavesError is the reason for which a step's own rule ends the enrollment.
+type leavesError string
 
-func (e errLeaves) Error() string { return string(e) }
+func (e leavesError) Error() string { return string(e) }
 
 // nudged reports whether a signal said that something may be wanted.
 func (e *enrollment) nudged() bool {

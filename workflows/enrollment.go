@@ -70,7 +70,7 @@ func (e *enrollment) run(ctx workflow.Context) (EnrollmentResult, error) {
 			return EnrollmentResult{}, fmt.Errorf("version %d of %s has no step %s", e.Program.Version, e.Program.Definition, e.position.Step)
 		}
 		next, err := e.visit(node)
-		leaves, isLeaving := errors.AsType[errLeaves](err)
+		leaves, isLeaving := errors.AsType[leavesError](err)
 		switch {
 		case errors.Is(err, errMoved):
 			e.position.Left = ""
@@ -164,6 +164,9 @@ func (e *enrollment) finish(ctx workflow.Context, status automation.EnrollmentSt
 	if !e.completed {
 		free, _ := workflow.NewDisconnectedContext(ctx)
 		in := FinishInput{EnrollmentID: e.EnrollmentID, Status: status, Reason: reason, Step: e.position.Step, At: workflow.Now(free).UTC()}
+		if status == automation.Failed {
+			in.Visits = e.position.Visits
+		}
 		err := local(free, "record the end", FinishEnrollmentActivity, in, &result)
 		if err != nil {
 			return result, err

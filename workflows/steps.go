@@ -3,6 +3,7 @@ package workflows
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -136,11 +137,14 @@ func (e *enrollment) delay(n *automation.Node, in StepInput) error {
 		case Ended:
 			return errEnded
 		case Leave:
-			return errLeaves(wait.Reason)
+			return leavesError(wait.Reason)
 		}
 		rule := cmp.Or(n.Rule, n.Delay.String())
+		if !wait.Until.IsZero() && !wait.Until.After(workflow.Now(e.scope)) {
+			return nil
+		}
 		over, err := e.sleep(n, in, wait.Until, "In **"+label(n)+"**, waiting until **"+wait.Shown+"**", n.ID+" · "+rule+", until "+wait.Shown)
-		if over || err != nil {
+		if err != nil || over && !n.Follows { // else it may have moved, and the word of that not come
 			return err
 		}
 		in.At = workflow.Now(e.scope).UTC()
@@ -164,8 +168,11 @@ func (e *enrollment) sleep(n *automation.Node, in StepInput, until time.Time, wh
 	}
 	long := forEver || remaining >= longWait
 	if e.crowded() || long && workflow.GetInfo(e.scope).GetCurrentHistoryLength() > shortHistory {
-		e.reenter(n.ID)
-		return false, errAsleep
+		// Runs that began to wait before there was this rule wait on where they are.
+		if workflow.GetVersion(e.scope, "waits in a new run", workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+			e.reenter(n.ID)
+			return false, errAsleep
+		}
 	}
 	if forEver || remaining >= worthShowing {
 		if err := workflow.UpsertTypedSearchAttributes(e.scope, StepAttribute.ValueSet(n.ID)); err != nil {
@@ -234,6 +241,9 @@ func (e *enrollment) branch(n *automation.Node, in StepInput) (next string, err 
 		if !again {
 			if err != nil {
 				return "", err
+			}
+			if taken.Arm < 0 || taken.Arm >= len(n.Arms) {
+				return "", fmt.Errorf("there is no way %d out of it", taken.Arm+1)
 			}
 			return n.Arms[taken.Arm], nil
 		}
