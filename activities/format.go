@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -61,5 +60,5 @@ func (p FormatParams) values() map[string]any {
 // Do returns the texts.
 func (*Format) Do(_ context.Context, c Call[FormatParams]) (Output, error) {
 	values := c.Params.values()
-	return Output{What: fmt.Sprintf("formatted %s", strings.Join(slices.Sorted(maps.Keys(values)), ", ")), Values: values}, nil
+	return Output{What: "formatted " + strings.Join(slices.Sorted(maps.Keys(values)), ", "), Values: values}, nil
 }

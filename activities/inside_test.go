@@ -63,7 +63,7 @@ func TestTaskOnADateIsDueAtItsEndByTheClocksOfTheWorkflow(t *testing.T) {
 	for name, with := range map[string]string{
 		"nobody": `{"title": "x", "assignee": "u_none"}`, "a team": `{"title": "x", "assignee": "team:none"}`, "a word": `{"title": "x", "due": "{{ 'soon' }}"}`,
 	} {
-		b.fails("create_task", b.step("w"+strings.ReplaceAll(name, " ", "_"), "u", "create_task", with))
+		require.Error(t, b.fails("create_task", b.step("w"+strings.ReplaceAll(name, " ", "_"), "u", "create_task", with)))
 	}
 }
 
@@ -91,8 +91,8 @@ func TestWorkflowsEnrollAndUnenrollInOneAnother(t *testing.T) {
 	require.Equal(t, []any{automation.Unenrolled, "moved"}, []any{e.Status, e.Reason})
 	v = b.do("unenroll", b.step("out2", "u", "unenroll", `{"workflow": "other"}`))
 	require.Equal(t, map[string]any{"unenrolled": false}, v.Output)
-	b.fails("enroll", b.step("lost", "u", "enroll", `{"workflow": "nowhere"}`))
-	b.fails("unenroll", b.step("self", "u", "unenroll", `{"workflow": "self"}`))
+	require.ErrorContains(t, b.fails("enroll", b.step("lost", "u", "enroll", `{"workflow": "nowhere"}`)), "not found")
+	require.ErrorContains(t, b.fails("unenroll", b.step("self", "u", "unenroll", `{"workflow": "self"}`)), "exit")
 }
 
 func TestWorkflowsThatEnrollInOneAnotherEnd(t *testing.T) {

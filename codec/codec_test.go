@@ -13,7 +13,9 @@ import (
 	"rollcall/codec"
 )
 
-func key(letter string) string { return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32))) }
+func key(letter string) string {
+	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32)))
+}
 
 func with(t *testing.T, keys ...string) *codec.Codec {
 	t.Helper()

@@ -277,14 +277,6 @@ func TestEnrollmentsOfRunsWaitInALaneOfTheirOwn(t *testing.T) {
 	require.Equal(t, 10, take(100), "and all of those that have not begun, in time")
 }
 
-func orderIDs(orders []postgres.Order) []string {
-	list := make([]string, len(orders))
-	for i, o := range orders {
-		list[i] = o.ID
-	}
-	return list
-}
-
 func TestRunOfAFiringIsPausedAndAborted(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
