@@ -26,7 +26,6 @@ const (
 	WorkflowsPublish Scope = "workflows:publish" // publish, pause, archive, runs, what the guard holds
 	EnrollmentsRead  Scope = "enrollments:read"
 	EnrollmentsWrite Scope = "enrollments:write"
-	ConnectionsWrite Scope = "connections:write"
 	KeysAdmin        Scope = "keys:admin"
 )
 
@@ -34,7 +33,7 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		UsersRead, UsersWrite, EventsWrite, WorkflowsRead, WorkflowsWrite, WorkflowsPublish,
-		EnrollmentsRead, EnrollmentsWrite, ConnectionsWrite, KeysAdmin,
+		EnrollmentsRead, EnrollmentsWrite, KeysAdmin,
 	}
 }
 

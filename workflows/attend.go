@@ -47,6 +47,12 @@ func (e *enrollment) attend(at AttendInput) error {
 				break
 			}
 			moved = true
+			if wanted.Kind == MigrateWanted {
+				version := VersionAttribute.ValueSet(int64(wanted.Program.Version))
+				if err := workflow.UpsertTypedSearchAttributes(e.scope, version); err != nil {
+					return err
+				}
+			}
 			if stays := e.follow(wanted, at); !stays {
 				at.Step, at.Inside, at.Visit, at.After = e.position.Step, false, 0, ""
 			}
