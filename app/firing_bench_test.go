@@ -89,6 +89,10 @@ func newFiring(b *testing.B, users, oneIn int) *firing {
 			'job_title', case when n % $2 = 0 then 'driver' else 'pilot' end, 'last_active_at', '2023-06-01T12:00:00Z'), now(), now()
 		from generate_series(0, $1::int - 1) n`, users, oneIn)
 	require.NoError(b, err)
+	for _, sql := range []string{`alter system set autovacuum = on`, `alter system set autovacuum_naptime = 5`, `select pg_reload_conf()`} { // as in production, where tables do not grow this fast
+		_, err = f.conn.Exec(f.ctx, sql)
+		require.NoError(f.t, err)
+	}
 	_, err = f.conn.Exec(f.ctx, `analyze users`)
 	require.NoError(b, err)
 	b.Logf("%d users are there after %s", users, time.Since(began))

@@ -224,8 +224,9 @@ func (db *DB) ToStart(ctx context.Context, limit int, lost, unbegun time.Duratio
 		order by created_at limit $1`, limit, now.Add(-lost), now.Add(-unbegun))
 }
 
-// RunsToStart takes enrollments of runs that Temporal does not have, oldest first. What it takes nobody
-// else is offered for the time of lost.
+// RunsToStart takes enrollments of runs that Temporal does not have, oldest first, so many that no more
+// than limit are on their way to their first step: what Temporal has to put aside, it is slow to take up
+// again. What it takes nobody else is offered for the time of lost.
 func (db *DB) RunsToStart(ctx context.Context, limit int, lost, unbegun time.Duration) ([]Order, error) {
 	now := db.clock()
 	return collect[Order](ctx, db.pool, `
@@ -234,7 +235,9 @@ func (db *DB) RunsToStart(ctx context.Context, limit int, lost, unbegun time.Dur
 			where status = 'pending' and run_id is not null
 			and (handed_at is null and (offered_at is null or offered_at < $3) or handed_at < $4 and offered_at < $3
 				and not exists (select from definitions d where d.name = definition and d.status = 'paused'))
-			order by created_at limit $1 for update skip locked
+			order by created_at limit greatest(0, $1 - (
+				select count(*) from (select from enrollments where status = 'pending' and run_id is not null and handed_at > $4 limit $1) w))
+			for update skip locked
 		)
 		returning id::text, definition, version, user_id, ordinal, attempt, fast_forward`, limit, now, now.Add(-lost), now.Add(-unbegun))
 }

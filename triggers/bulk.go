@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	bulkParallel = 8                // starts of runs at the same time: fewer than of single ones, which go on beside them
-	bulkBatch    = 400              // orders of runs that are taken at once
+	bulkParallel = 4                // starts of runs at the same time: fewer than of single ones, which go on beside them
+	bulkBatch    = 100              // orders of runs that are on their way to their first step
 	bulkLost     = 15 * time.Second // when those that were taken, and not handed over, count as lost
 )
 
@@ -22,7 +22,7 @@ func (s *Starter) startRuns(ctx context.Context) {
 			s.log.Warn("starts of runs", "error", err)
 		}
 		if n == 0 || err != nil {
-			pause(ctx, 500*time.Millisecond)
+			pause(ctx, 100*time.Millisecond)
 		}
 	}
 }

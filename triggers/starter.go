@@ -179,7 +179,7 @@ func (s *Starter) Hand(ctx context.Context, o postgres.Order, l lane) error {
 		TaskQueue:                                workflows.TaskQueue,
 		WorkflowIDReusePolicy:                    again,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		EnableEagerStart:                         s.eager && l == single,
+		EnableEagerStart:                         s.eager,
 		Priority:                                 temporal.Priority{PriorityKey: l.priority()},
 		StaticSummary:                            version.Document.DisplayTitle() + " · " + o.UserID,
 		StaticDetails:                            version.Outline,
