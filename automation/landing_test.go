@@ -167,78 +167,105 @@ func TestLoopIsRefusedWhereAWalkWithoutTimeNeverEnds(t *testing.T) {
 	for _, p := range automation.BuiltInProperties() {
 		properties[p.Name] = p
 	}
-	seen := map[bool]int{}
-	rapid.Check(t, func(t *rapid.T) {
-		d := drawFlow(t, "s")
+	flow := rapid.Custom(func(t *rapid.T) *automation.Document { return drawFlow(t, "s") })
+	check := func(t require.TestingT, d *automation.Document) (refused bool) {
 		problems := d.Validate(noop(), properties)
-		refused := false
 		for _, p := range problems {
 			require.Contains(t, []string{"endless-loop", "unreachable-step"}, p.Code, p.Message)
 			refused = refused || p.Code == "endless-loop"
 		}
 		program := d.Compile(1, noop())
 		require.Equal(t, endless(d, &program), refused, "%v", problems)
-		seen[refused]++
-	})
-	require.Greater(t, min(seen[true], seen[false]), 5, "%v", seen)
+		return refused
+	}
+	rapid.Check(t, func(t *rapid.T) { check(t, flow.Draw(t, "flow")) })
+	requireSeen(t, 6, []bool{true, false}, func(seed int) []bool { return []bool{check(t, flow.Example(seed))} })
+}
+
+// passage is what an enrollment is asked to follow from one version to another.
+type passage struct {
+	from, to *automation.Program
+	at       automation.Place
+	mapping  map[string]string
+}
+
+func drawPassage(t *rapid.T) passage {
+	from, to := drawFlow(t, "s").Compile(1, noop()), drawFlow(t, rapid.SampledFrom([]string{"s", "x"}).Draw(t, "other")).Compile(2, noop())
+	p := passage{from: &from, to: &to}
+	p.mapping = rapid.MapOfN(rapid.SampledFrom(ids(p.from)), rapid.SampledFrom(ids(p.to)), 0, 3).Draw(t, "mapping")
+	p.at = automation.Place{Step: rapid.SampledFrom(append(ids(p.from), "gone", "")).Draw(t, "step"), Inside: rapid.Bool().Draw(t, "inside")}
+	if !p.at.Inside {
+		p.at.After = rapid.SampledFrom(append(ids(p.from), "", "")).Draw(t, "after")
+	}
+	return p
+}
+
+func ids(p *automation.Program) []string {
+	var all []string
+	for _, n := range p.Nodes {
+		all = append(all, n.ID)
+	}
+	return all
 }
 
 func TestLandingIsInTheOtherVersion(t *testing.T) {
 	t.Parallel()
-	seen := map[string]int{}
-	rapid.Check(t, func(t *rapid.T) {
-		from, to := drawFlow(t, "s").Compile(1, noop()), drawFlow(t, rapid.SampledFrom([]string{"s", "x"}).Draw(t, "other")).Compile(2, noop())
-		ids := func(p *automation.Program) []string {
-			var all []string
-			for _, n := range p.Nodes {
-				all = append(all, n.ID)
-			}
-			return all
-		}
-		mapping := rapid.MapOfN(rapid.SampledFrom(ids(&from)), rapid.SampledFrom(ids(&to)), 0, 3).Draw(t, "mapping")
-		at := automation.Place{Step: rapid.SampledFrom(append(ids(&from), "gone", "")).Draw(t, "step"), Inside: rapid.Bool().Draw(t, "inside")}
-		if !at.Inside {
-			at.After = rapid.SampledFrom(append(ids(&from), "", "")).Draw(t, "after")
-		}
-
-		landing := from.Land(&to, at, mapping)
-
-		if landing.Step == "" {
-			require.False(t, landing.Stays)
-			seen["end"]++
-		} else {
-			require.Contains(t, ids(&to), landing.Step)
-		}
-		if landing.Stays {
-			seen["stays"]++
-			require.True(t, at.Inside)
-			require.Equal(t, at.Step, landing.Step)
-			require.NotContains(t, mapping, at.Step)
-			before, _ := from.Node(at.Step)
-			now, _ := to.Node(at.Step)
-			require.Equal(t, before.Kind, now.Kind)
-			require.Equal(t, before.Action, now.Action)
-		}
-		if left, ok := to.Node(at.After); ok && len(left.Arms) == 0 && left.Kind != automation.GotoStep && left.Kind != automation.ExitStep {
-			seen["after"]++
-			require.Equal(t, automation.Landing{Step: left.Next}, landing)
-			return
-		}
-		if target, mapped := mapping[at.Step]; mapped {
-			seen["mapped"]++
-			require.Equal(t, automation.Landing{Step: target}, landing)
-			return
-		}
-		if _, same := to.Node(at.Step); same {
-			seen["same"]++
-			require.Equal(t, at.Step, landing.Step)
-			return
-		}
-		require.Equal(t, first(&from, &to, at.Step, mapping), landing.Step)
-		seen["follows"]++
+	rapid.Check(t, func(t *rapid.T) { drawPassage(t).check(t) })
+	passages := rapid.Custom(drawPassage)
+	requireSeen(t, 1, []string{"end", "stays", "after", "mapped", "same", "follows"}, func(seed int) []string {
+		return passages.Example(seed).check(t)
 	})
-	for _, way := range []string{"end", "stays", "after", "mapped", "same", "follows"} {
-		require.NotZero(t, seen[way], "%s of %v", way, seen)
+}
+
+// check returns which ways of landing it met.
+func (p passage) check(t require.TestingT) (ways []string) {
+	from, to, at := p.from, p.to, p.at
+
+	landing := from.Land(to, at, p.mapping)
+
+	if landing.Step == "" {
+		require.False(t, landing.Stays)
+		ways = append(ways, "end")
+	} else {
+		require.Contains(t, ids(to), landing.Step)
+	}
+	if landing.Stays {
+		ways = append(ways, "stays")
+		require.True(t, at.Inside)
+		require.Equal(t, at.Step, landing.Step)
+		require.NotContains(t, p.mapping, at.Step)
+		before, _ := from.Node(at.Step)
+		now, _ := to.Node(at.Step)
+		require.Equal(t, before.Kind, now.Kind)
+		require.Equal(t, before.Action, now.Action)
+	}
+	if left, ok := to.Node(at.After); ok && len(left.Arms) == 0 && left.Kind != automation.GotoStep && left.Kind != automation.ExitStep {
+		require.Equal(t, automation.Landing{Step: left.Next}, landing)
+		return append(ways, "after")
+	}
+	if target, mapped := p.mapping[at.Step]; mapped {
+		require.Equal(t, automation.Landing{Step: target}, landing)
+		return append(ways, "mapped")
+	}
+	if _, same := to.Node(at.Step); same {
+		require.Equal(t, at.Step, landing.Step)
+		return append(ways, "same")
+	}
+	require.Equal(t, first(from, to, at.Step, p.mapping), landing.Step)
+	return append(ways, "follows")
+}
+
+// requireSeen runs through the same examples each time, so that what they cover is not a matter of chance.
+func requireSeen[K comparable](t *testing.T, often int, all []K, example func(seed int) []K) {
+	t.Helper()
+	seen := map[K]int{}
+	for seed := range 300 {
+		for _, k := range example(seed) {
+			seen[k]++
+		}
+	}
+	for _, k := range all {
+		require.GreaterOrEqual(t, seen[k], often, "%v of %v", k, seen)
 	}
 }
 
