@@ -79,12 +79,9 @@ func (s *server) listEnrollments(ctx context.Context, in *enrollmentsIn) (*List[
 	if err != nil {
 		return nil, err
 	}
-	items, more := trim(items, in.limit())
-	if more {
-		last := items[len(items)-1]
-		return page(items, pageToken(postgres.EnrollmentCursor{CreatedAt: last.CreatedAt, ID: last.ID})), nil
-	}
-	return page(items, ""), nil
+	return pageOf(items, in.limit(), func(e *automation.Enrollment) any {
+		return postgres.EnrollmentCursor{CreatedAt: e.CreatedAt, ID: e.ID}
+	}), nil
 }
 
 // EnrollmentPath names an enrollment.
@@ -142,9 +139,5 @@ func (s *server) listNotifications(ctx context.Context, in *notificationsIn) (*L
 	if err != nil {
 		return nil, err
 	}
-	items, more := trim(items, in.limit())
-	if more {
-		return page(items, pageToken(items[len(items)-1].ID)), nil
-	}
-	return page(items, ""), nil
+	return pageOf(items, in.limit(), func(n *postgres.Notification) any { return n.ID }), nil
 }

@@ -46,6 +46,24 @@ func (p *Page) read(into any) error {
 	return nil
 }
 
+// List is one page of a list.
+type List[T any] struct {
+	Body struct {
+		Items []T     `json:"items"`
+		Next  *string `json:"next" doc:"Where the list goes on: the page_token of the next call; null at the end."`
+	}
+}
+
+// page is a page of a list that goes on at a token; "" where it does not.
+func page[T any](items []T, next string) *List[T] {
+	var l List[T]
+	l.Body.Items = items
+	if next != "" {
+		l.Body.Next = &next
+	}
+	return &l
+}
+
 // isID reports whether a text is an id that we gave.
 func isID(text string) bool { return len(text) == 36 && uuid.Validate(text) == nil }
 
@@ -93,10 +111,21 @@ func pageToken(place any) string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// trim cuts a list that was asked for with one item more than the page takes.
-func trim[T any](items []T, limit int) ([]T, bool) {
+// pageOf cuts a list that was asked for with one item more than the page takes; place is where the list
+// goes on behind an item.
+func pageOf[T any](items []T, limit int, place func(*T) any) *List[T] {
 	if len(items) <= limit {
-		return items, false
+		return page(items, "")
 	}
-	return items[:limit], true
+	return page(items[:limit], pageToken(place(&items[limit-1])))
+}
+
+// showing is a page of a list with its items as they are shown.
+func showing[T, S any](l *List[T], show func(*T) S) *List[S] {
+	var shown List[S]
+	shown.Body.Next, shown.Body.Items = l.Body.Next, make([]S, len(l.Body.Items))
+	for i := range l.Body.Items {
+		shown.Body.Items[i] = show(&l.Body.Items[i])
+	}
+	return &shown
 }

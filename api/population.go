@@ -160,16 +160,8 @@ func (s *server) listRuns(ctx context.Context, in *runsIn) (*List[RunOut], error
 	if err != nil {
 		return nil, err
 	}
-	runs, more := trim(runs, in.limit())
-	items := make([]RunOut, len(runs))
-	for i := range runs {
-		items[i] = RunOut{runs[i], runs[i].Done()}
-	}
-	if !more {
-		return page(items, ""), nil
-	}
-	last := &runs[len(runs)-1]
-	return page(items, pageToken(postgres.RunCursor{CreatedAt: last.CreatedAt, ID: last.ID})), nil
+	list := pageOf(runs, in.limit(), func(r *postgres.Run) any { return postgres.RunCursor{CreatedAt: r.CreatedAt, ID: r.ID} })
+	return showing(list, func(r *postgres.Run) RunOut { return RunOut{*r, r.Done()} }), nil
 }
 
 type runNowIn struct {

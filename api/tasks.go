@@ -25,11 +25,7 @@ func (s *server) listTasks(ctx context.Context, in *tasksIn) (*List[postgres.Tas
 	if err != nil {
 		return nil, err
 	}
-	items, more := trim(items, in.limit())
-	if more {
-		return page(items, pageToken(items[len(items)-1].ID)), nil
-	}
-	return page(items, ""), nil
+	return pageOf(items, in.limit(), func(t *postgres.Task) any { return t.ID }), nil
 }
 
 type taskPath struct {

@@ -35,23 +35,6 @@ type listUsersIn struct {
 // Resolve implements huma.Resolver.
 func (*listUsersIn) Resolve(ctx huma.Context) []error { return filled(ctx, "filter") }
 
-// List is one page of a list.
-type List[T any] struct {
-	Body struct {
-		Items []T     `json:"items"`
-		Next  *string `json:"next" doc:"Where the list goes on: the page_token of the next call; null at the end."`
-	}
-}
-
-func page[T any](items []T, next string) *List[T] {
-	var l List[T]
-	l.Body.Items = items
-	if next != "" {
-		l.Body.Next = &next
-	}
-	return &l
-}
-
 func (s *server) listUsers(ctx context.Context, in *listUsersIn) (*List[automation.User], error) {
 	var after string
 	if err := in.read(&after); err != nil {
@@ -61,11 +44,7 @@ func (s *server) listUsers(ctx context.Context, in *listUsersIn) (*List[automati
 	if err != nil {
 		return nil, err
 	}
-	users, more := trim(users, in.limit())
-	if more {
-		return page(users, pageToken(users[len(users)-1].ID)), nil
-	}
-	return page(users, ""), nil
+	return pageOf(users, in.limit(), func(u *automation.User) any { return u.ID }), nil
 }
 
 func (s *server) users(ctx context.Context, filter, after string, limit int) ([]automation.User, error) {

@@ -71,15 +71,8 @@ func (s *server) listWorkflows(ctx context.Context, in *Page) (*List[Workflow], 
 	if err != nil {
 		return nil, err
 	}
-	definitions, more := trim(definitions, in.limit())
-	items := make([]Workflow, len(definitions))
-	for i := range definitions {
-		items[i] = workflowOf(&definitions[i])
-	}
-	if more {
-		return page(items, pageToken(items[len(items)-1].Name)), nil
-	}
-	return page(items, ""), nil
+	list := pageOf(definitions, in.limit(), func(d *automation.Definition) any { return d.Name })
+	return showing(list, workflowOf), nil
 }
 
 func (s *server) getWorkflow(ctx context.Context, in *WorkflowPath) (*WorkflowOut, error) {

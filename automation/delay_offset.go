@@ -1,6 +1,7 @@
 package automation
 
 import (
+	"encoding"
 	"errors"
 	"regexp"
 	"strconv"
@@ -27,12 +28,16 @@ var (
 
 // DecodeJSON reads the text form, or the number 0.
 func (o *Offset) DecodeJSON(v any, pointer string, p *strictjson.Problems) {
+	decodeOffset(v, pointer, p, o)
+}
+
+// decodeOffset reads an offset from its text form, or the number 0.
+func decodeOffset(v any, pointer string, p *strictjson.Problems, into encoding.TextUnmarshaler) {
+	text, _ := v.(string)
 	if f, ok := v.(float64); ok && f == 0 {
-		*o = Offset{}
-		return
+		text = "0"
 	}
-	s, _ := v.(string)
-	if err := o.UnmarshalText([]byte(s)); err != nil {
+	if err := into.UnmarshalText([]byte(text)); err != nil {
 		p.Add(pointer, "offset-out-of-range", "%s", err)
 	}
 }
@@ -48,7 +53,7 @@ func (o *Offset) UnmarshalText(text []byte) error {
 	}
 	var sum Offset
 	for _, part := range durationPart.FindAllStringSubmatch(string(text), -1) {
-		unit := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": wholeDay, "w": 7 * wholeDay}[part[2]]
+		unit := units[part[2]]
 		n, err := strconv.Atoi(part[1])
 		if err != nil || n > int(MaxDuration/unit) {
 			return errOffset

@@ -20,6 +20,10 @@ type Duration time.Duration
 var (
 	durationText = regexp.MustCompile(`^(\d+[ywdhms])+$`)
 	durationPart = regexp.MustCompile(`(\d+)([ywdhms])`)
+
+	units = map[string]time.Duration{
+		"y": 365 * wholeDay, "w": 7 * wholeDay, "d": wholeDay, "h": time.Hour, "m": time.Minute, "s": time.Second,
+	}
 )
 
 // ParseDuration reads an amount of time.
@@ -31,7 +35,6 @@ func ParseDuration(s string) (Duration, error) {
 	if !durationText.MatchString(s) {
 		return 0, fmt.Errorf("%q is not an amount of time such as 90s, 15m, 8h, 3d or 2w", named)
 	}
-	units := map[string]time.Duration{"y": 365 * 24 * time.Hour, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
 	var sum time.Duration
 	for _, part := range durationPart.FindAllStringSubmatch(s, -1) {
 		n, err := strconv.ParseInt(part[1], 10, 64)
@@ -72,16 +75,14 @@ func (d Duration) String() string {
 	}
 	var s strings.Builder
 	rest := time.Duration(d)
-	for _, unit := range []struct {
-		name string
-		size time.Duration
-	}{{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}} {
-		if unit.name == "w" && rest%unit.size != 0 {
+	for _, unit := range []string{"w", "d", "h", "m", "s"} {
+		size := units[unit]
+		if unit == "w" && rest%size != 0 {
 			continue
 		}
-		if n := rest / unit.size; n > 0 {
-			s.WriteString(strconv.FormatInt(int64(n), 10) + unit.name)
-			rest -= n * unit.size
+		if n := rest / size; n > 0 {
+			s.WriteString(strconv.FormatInt(int64(n), 10) + unit)
+			rest -= n * size
 		}
 	}
 	return s.String()

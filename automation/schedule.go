@@ -146,14 +146,7 @@ var (
 
 // DecodeJSON reads the text form, or the number 0.
 func (o *DayOffset) DecodeJSON(v any, pointer string, p *strictjson.Problems) {
-	if f, ok := v.(float64); ok && f == 0 {
-		*o = 0
-		return
-	}
-	s, _ := v.(string)
-	if err := o.UnmarshalText([]byte(s)); err != nil {
-		p.Add(pointer, "offset-out-of-range", "%s", err)
-	}
+	decodeOffset(v, pointer, p, o)
 }
 
 // UnmarshalText reads the text form.

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -21,12 +18,11 @@ import (
 
 // runsCommand shows the runs of a workflow: backfills and firings of schedules.
 func runsCommand(getenv func(string) string, stdout io.Writer) *cobra.Command {
-	c := remote{base: or(getenv("ROLLCALL_API"), "http://127.0.0.1:8080"), key: getenv("ROLLCALL_API_KEY")}
+	c := remoteOf(getenv)
 	watch := false
 	cmd := &cobra.Command{
 		Use: "runs WORKFLOW", Short: "Show the runs of a workflow, newest first", Args: cobra.ExactArgs(1),
-		Long: "Show the runs of a workflow: backfills and firings of its schedules. ROLLCALL_API is where the API answers, " +
-			"http://127.0.0.1:8080 if it is empty, and ROLLCALL_API_KEY the key for it.",
+		Long: "Show the runs of a workflow: backfills and firings of its schedules. " + whereRemote,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if watch {
 				return c.watch(cmd.Context(), args[0], stdout)
@@ -36,36 +32,6 @@ func runsCommand(getenv func(string) string, stdout io.Writer) *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show the progress of the newest run until it has ended")
 	return cmd
-}
-
-// remote is an API that answers elsewhere.
-type remote struct{ base, key string }
-
-// get reads what stands at a path into a value.
-func (r remote) get(ctx context.Context, path string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(r.base, "/")+path, nil)
-	if err != nil {
-		return fmt.Errorf("address of the API: %w", err)
-	}
-	if r.key != "" {
-		req.Header.Set("Authorization", "Bearer "+r.key)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask the API: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		var problem struct{ Detail string }
-		_ = json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&problem)
-		return fmt.Errorf("the API answers %s: %s", resp.Status, problem.Detail)
-	}
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		return fmt.Errorf("read the answer of the API: %w", err)
-	}
-	return nil
 }
 
 func (r remote) runs(ctx context.Context, workflow string) ([]api.RunOut, error) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -32,12 +31,12 @@ type trial struct {
 
 // simulateCommand tries a workflow out that stands in a file.
 func simulateCommand(getenv func(string) string, stdout io.Writer) *cobra.Command {
-	c := remote{base: or(getenv("ROLLCALL_API"), "http://127.0.0.1:8080"), key: getenv("ROLLCALL_API_KEY")}
+	c := remoteOf(getenv)
 	var t trial
 	cmd := &cobra.Command{
 		Use: "simulate FILE --user FILE", Short: "Show what a workflow would do to a user, and when", Args: cobra.ExactArgs(1),
 		Long: "Show what a workflow would do to a user, and when. Nothing is saved and nothing leaves. The workflow is YAML or JSON; " +
-			"so is the user, {\"id\", \"properties\"}. ROLLCALL_API is where the API answers, http://127.0.0.1:8080 if it is empty, and ROLLCALL_API_KEY the key for it.",
+			"so is the user, {\"id\", \"properties\"}. " + whereRemote,
 		Example: `  rollcall simulate welcome.yaml --user ada.yaml --start 2027-01-04T09:00:00+01:00 \
     --at '+2d survey.completed {"score": 9}' --change '+5d {"status": "deactivated"}'`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.simulate(cmd.Context(), args[0], t, stdout) },
@@ -203,41 +202,6 @@ func instantOf(text string, start time.Time) (time.Time, error) {
 		return at, fmt.Errorf("%q is no instant such as 2027-01-04T09:00:00Z and no amount of time such as +2d", text)
 	}
 	return at, nil
-}
-
-// post sends a body and reads the answer. It returns an *InvalidError where the API names problems.
-func (r remote) post(ctx context.Context, path string, body, into any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("write the request: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(r.base, "/")+path, bytes.NewReader(text))
-	if err != nil {
-		return fmt.Errorf("address of the API: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if r.key != "" {
-		req.Header.Set("Authorization", "Bearer "+r.key)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask the API: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		var problem api.ProblemDetails
-		_ = json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&problem)
-		if len(problem.Problems) > 0 {
-			return &automation.InvalidError{What: "the request", Problems: problem.Problems}
-		}
-		return fmt.Errorf("the API answers %s: %s", resp.Status, problem.Detail)
-	}
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		return fmt.Errorf("read the answer of the API: %w", err)
-	}
-	return nil
 }
 
 // listed prints the problems of an error, each on a line of its own with its place, and returns an error
