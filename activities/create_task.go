@@ -80,7 +80,7 @@ func (*CreateTask) DoInside(ctx context.Context, tx *postgres.Inside, c Call[Cre
 	if err != nil {
 		return Output{}, err
 	}
-	due, err := c.Params.due(tx.Now, zoneOf(tx.Gate, version))
+	due, err := c.Params.due(tx.Now, version.ZoneOf(tx.User.Properties))
 	if err != nil {
 		return Output{}, connect.Permanent(err)
 	}

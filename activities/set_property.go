@@ -93,7 +93,12 @@ func (p SetPropertyParams) checkValue(c *Checking, property automation.Property,
 
 // DoInside changes the user in the transaction that records the visit.
 func (*SetProperty) DoInside(ctx context.Context, tx *postgres.Inside, c Call[SetPropertyParams]) (Output, error) {
-	return c.Params.change(func(compute Computing) ([]automation.Change, error) { return tx.ChangeUser(ctx, compute) })
+	return c.Params.change(changerIn(ctx, tx))
+}
+
+// changerIn is the way to change the user of a step in its transaction.
+func changerIn(ctx context.Context, tx *postgres.Inside) ChangeUser {
+	return func(compute Computing) ([]automation.Change, error) { return tx.ChangeUser(ctx, compute) }
 }
 
 // change changes the user by the function given.

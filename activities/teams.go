@@ -34,7 +34,7 @@ func (p AddToTeamParams) Check(c *Checking) { checkTeam(c, p.Team) }
 
 // DoInside changes the user in the transaction that records the visit.
 func (*AddToTeam) DoInside(ctx context.Context, tx *postgres.Inside, c Call[AddToTeamParams]) (Output, error) {
-	return c.Params.change(func(compute Computing) ([]automation.Change, error) { return tx.ChangeUser(ctx, compute) })
+	return c.Params.change(changerIn(ctx, tx))
 }
 
 func (p AddToTeamParams) change(user ChangeUser) (Output, error) {
@@ -65,7 +65,7 @@ func (p RemoveFromTeamParams) Check(c *Checking) { checkTeam(c, p.Team) }
 
 // DoInside changes the user in the transaction that records the visit.
 func (*RemoveFromTeam) DoInside(ctx context.Context, tx *postgres.Inside, c Call[RemoveFromTeamParams]) (Output, error) {
-	return c.Params.change(func(compute Computing) ([]automation.Change, error) { return tx.ChangeUser(ctx, compute) })
+	return c.Params.change(changerIn(ctx, tx))
 }
 
 func (p RemoveFromTeamParams) change(user ChangeUser) (Output, error) {

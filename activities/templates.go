@@ -12,7 +12,6 @@ import (
 
 	"rollcall/automation"
 	"rollcall/connect"
-	"rollcall/filter"
 	"rollcall/postgres"
 	"rollcall/strictjson"
 )
@@ -147,17 +146,6 @@ func scopeOf(g *postgres.Gate, version *postgres.Published) map[string]any {
 		"workflow": map[string]any{
 			"name": version.Name, "title": version.Document.DisplayTitle(), "version": version.Number,
 		},
-		"now": g.Now.In(zoneOf(g, version)),
+		"now": g.Now.In(version.ZoneOf(g.User.Properties)), // where its day begins
 	}
-}
-
-// zoneOf is where a template's day begins: the document's zone or, where it says so, the user's.
-func zoneOf(g *postgres.Gate, version *postgres.Published) *time.Location {
-	if version.Document.TimeZone == filter.OwnZone {
-		name, _ := g.User.Properties["time_zone"].(string)
-		if zone, err := filter.LoadZone(name); err == nil {
-			return zone
-		}
-	}
-	return version.Document.Zone()
 }

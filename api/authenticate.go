@@ -59,8 +59,8 @@ const (
 
 // gate lets requests in: who is it, may he, and not too often.
 type gate struct {
-	open   bool // needs no key
-	static []string
+	open   bool                // needs no key
+	static [][sha256.Size]byte // digests of the keys of the configuration
 	find   func(ctx context.Context, text string) (*automation.Key, error)
 	limit  rate.Limit // requests a second of one caller; 0: any number
 
@@ -78,9 +78,13 @@ type remembered struct {
 
 func (s *server) newGate() *gate {
 	d := &s.Deps
+	static := make([][sha256.Size]byte, len(d.Keys))
+	for i, k := range d.Keys {
+		static[i] = sha256.Sum256([]byte(k))
+	}
 	return &gate{
 		problem: s.problem,
-		open:    !d.RequireKeys && len(d.Keys) == 0, static: d.Keys, find: d.DB.KeyByText, limit: rate.Limit(d.RateLimit),
+		open:    !d.RequireKeys && len(d.Keys) == 0, static: static, find: d.DB.KeyByText, limit: rate.Limit(d.RateLimit),
 		known: map[[sha256.Size]byte]remembered{}, limiters: map[string]*rate.Limiter{},
 	}
 }
@@ -132,8 +136,7 @@ func (g *gate) identify(c *gin.Context) (*caller, error) {
 
 func (g *gate) callerWith(ctx context.Context, text string) (*caller, error) {
 	given := sha256.Sum256([]byte(text))
-	for i, k := range g.static {
-		known := sha256.Sum256([]byte(k))
+	for i, known := range g.static {
 		if subtle.ConstantTimeCompare(given[:], known[:]) == 1 {
 			return &caller{fmt.Sprint("environment ", i+1), "", automation.Scopes()}, nil
 		}

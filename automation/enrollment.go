@@ -22,11 +22,6 @@ const (
 // Live reports whether the enrollment has not ended.
 func (s EnrollmentStatus) Live() bool { return s == Held || s == Pending || s == Active }
 
-// EnrollmentStatuses lists all statuses.
-func EnrollmentStatuses() []EnrollmentStatus {
-	return []EnrollmentStatus{Held, Pending, Active, Completed, Unenrolled, Failed}
-}
-
 // Enrollment is one passage of one user through one version of a definition.
 type Enrollment struct {
 	ID                 string           `json:"id"`
@@ -37,7 +32,7 @@ type Enrollment struct {
 	Step               string           `json:"step,omitempty"`          // the step it stands at
 	WaitingUntil       *time.Time       `json:"waiting_until,omitempty"` // when its delay ends
 	Reason             string           `json:"reason,omitempty"`        // why it ended
-	Trigger            string           `json:"trigger"`                 // what enrolled: "event", "filter", "manual"
+	Trigger            string           `json:"trigger"`                 // what enrolled: "event", "webhook", "filter", "schedule", "manual"
 	Event              *Event           `json:"event,omitempty"`         // the event that enrolled, if one did
 	CreatedAt          time.Time        `json:"created_at"`
 	StartedAt          *time.Time       `json:"started_at,omitempty"` // when its first step began

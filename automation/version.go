@@ -65,9 +65,6 @@ type Node struct {
 	Follows  bool          `json:"follows,omitempty"` // of a delay: its end moves with the user
 }
 
-// Waits reports whether a delay is more than nothing, or something is waited for.
-func (n *Node) Waits() bool { return n.Kind == DelayStep || n.Kind == WaitStep }
-
 // Leads is where a goto leads that is entered for the nth time.
 func (n *Node) Leads(visit int) string {
 	if n.Times == 0 || visit <= n.Times {

@@ -132,9 +132,6 @@ func (db *DB) Publish(ctx context.Context, name string, existing Existing, inFli
 		if err != nil {
 			return err
 		}
-		if err := automation.Invalid("the workflow", document.Validate(db.catalog, schema)); err != nil {
-			return err
-		}
 		now := db.clock()
 		before := &ingest{Tx: tx, db: db, now: now, epoch: epoch - 1}
 		if err := before.settle(ctx, name); err != nil {
@@ -143,7 +140,7 @@ func (db *DB) Publish(ctx context.Context, name string, existing Existing, inFli
 		if err := replaceLive(ctx, tx, &d, epoch, now, &p); err != nil {
 			return err
 		}
-		version, err := db.prepare(d.Draft, p.Version, schema) // not cached: it may be rolled back
+		version, err := db.publishable(document, p.Version, schema) // not cached: it may be rolled back
 		if err != nil {
 			return err
 		}
@@ -285,7 +282,7 @@ func (db *DB) Archive(ctx context.Context, name string, takeOut bool) (*automati
 		}
 		if takeOut {
 			after := &ingest{Tx: tx, db: db, now: now, epoch: epoch}
-			if err := after.endAll(ctx, name, "the workflow was archived"); err != nil {
+			if _, err := after.endAll(ctx, name, chosen{}, "the workflow was archived"); err != nil {
 				return err
 			}
 		}

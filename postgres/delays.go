@@ -69,8 +69,6 @@ type waiting struct {
 	*Published
 	UserID     string
 	Properties map[string]any
-	Depth      int
-	Trigger    string
 	Began      time.Time // when it entered the wait
 	Status     automation.StepStatus
 	Until      *time.Time
@@ -84,15 +82,15 @@ func (db *DB) enterWait(ctx context.Context, tx pgx.Tx, ref VisitRef) (*waiting,
 		return nil, err
 	}
 	row, err := one[struct {
-		Definition, UserID, Trigger string
-		Version, Depth              int
-		Properties                  map[string]any
-		StartedAt                   *time.Time
-		Status                      *string
-		Until                       *time.Time
-		Output                      map[string]any
+		Definition, UserID string
+		Version            int
+		Properties         map[string]any
+		StartedAt          *time.Time
+		Status             *string
+		Until              *time.Time
+		Output             map[string]any
 	}](ctx, tx, `
-		select e.definition, e.version, e.user_id, e.trigger, e.depth, u.properties, v.started_at, v.status, v.until, v.output
+		select e.definition, e.version, e.user_id, u.properties, v.started_at, v.status, v.until, v.output
 		from enrollments e left join users u on u.id = e.user_id
 		left join visits v on v.enrollment_id = e.id and v.step = $2 and v.visit = $3
 		where e.id = $1 and e.status in ('pending', 'active') for update of e`, ref.EnrollmentID, ref.Step, ref.Visit)
@@ -107,7 +105,7 @@ func (db *DB) enterWait(ctx context.Context, tx pgx.Tx, ref VisitRef) (*waiting,
 		return nil, err
 	}
 	w := &waiting{
-		Published: p, UserID: row.UserID, Properties: row.Properties, Depth: row.Depth, Trigger: row.Trigger,
+		Published: p, UserID: row.UserID, Properties: row.Properties,
 		Began: db.clockOf(ref), Until: row.Until, Output: row.Output,
 	}
 	if row.StartedAt != nil {

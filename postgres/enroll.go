@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/automation"
+	"rollcall/filter"
 )
 
 // MaxDepth is how many enrollments may cause one another: an enrollment sets a property, which
@@ -38,6 +39,13 @@ func (m *Match) kind() string {
 		return "manual"
 	}
 	return m.Version.Triggers[m.Trigger].Kind()
+}
+
+// judge finds what bars the user, or when time alone may.
+func (m *Match) judge(s filter.Subject) {
+	if m.Refused = m.Version.Bars(s, m.kind()); m.Refused == "" {
+		m.Due = m.Version.NextBar(s)
+	}
 }
 
 // Order is an enrollment that Temporal has to start.
@@ -297,9 +305,7 @@ func (db *DB) request(ctx context.Context, definition, userID string, fast bool)
 		if err != nil {
 			return err
 		}
-		if match.Refused = version.Bars(subject, ""); match.Refused == "" {
-			match.Due = version.NextBar(subject)
-		}
+		match.judge(subject)
 		decisions, err := in.decide(ctx, []Match{match})
 		if err != nil {
 			return err

@@ -70,23 +70,13 @@ func (db *DB) Timeline(ctx context.Context, id string) ([]automation.Visit, erro
 	if err != nil || !slices.ContainsFunc(visits, func(v automation.Visit) bool { return v.Until != nil }) {
 		return visits, err
 	}
-	e, err := one[struct {
-		Definition string
-		Version    int
-		Zone       string
-	}](ctx, db.pool, `
-		select e.definition, e.version, coalesce(u.properties ->> 'time_zone', '') as zone
-		from enrollments e left join users u on u.id = e.user_id where e.id = $1`, id)
-	if err != nil {
-		return nil, err
-	}
-	version, err := db.Published(ctx, e.Definition, e.Version)
+	_, zone, err := db.versionOf(ctx, db.pool, id)
 	if err != nil {
 		return nil, err
 	}
 	for i := range visits {
 		if v := &visits[i]; v.Until != nil {
-			v.Shown = shownIn(*v.Until, version.local(e.Zone))
+			v.Shown = shownIn(*v.Until, zone)
 		}
 	}
 	return visits, nil

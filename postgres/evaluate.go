@@ -112,7 +112,7 @@ func (db *DB) Evaluate(ctx context.Context, limit int, judge Judge) (Evaluation,
 	var done Evaluation
 	err := db.tx(ctx, func(tx pgx.Tx) error {
 		done = Evaluation{}
-		in, err := db.joinEpoch(ctx, tx, "", 0) // what ends or begins may write items in turn
+		in, err := db.joinEpoch(ctx, tx, "", "") // what ends or begins may write items in turn
 		if err != nil {
 			return err
 		}
@@ -201,9 +201,7 @@ func (e *evaluation) wave(ctx context.Context, items []claimedItem) error {
 		for j := range v.Matches {
 			m := &v.Matches[j]
 			m.UserID, m.Depth = q.Item.UserID, max(m.Depth, q.Item.Depth)
-			if m.Refused = m.Version.Bars(q.Subject, m.kind()); m.Refused == "" {
-				m.Due = m.Version.NextBar(q.Subject)
-			}
+			m.judge(q.Subject)
 		}
 		matches = append(matches, v.Matches...)
 		for _, t := range v.Turns {

@@ -47,29 +47,8 @@ func (db *DB) Reject(ctx context.Context, definition string, ids []string) (n in
 		return 0, err
 	}
 	err = db.ingest(ctx, "", func(in *ingest) error {
-		live, err := db.live(ctx, in, in.epoch)
-		if err != nil {
-			return err
-		}
-		// Users before enrollments, as everybody locks them.
-		if _, err := in.Exec(ctx, `
-			select from users where id in (
-				select user_id from enrollments where definition = $1 and status = 'held' and ($2::text[] is null or id::text = any($2))
-			) order by id for no key update`, definition, ids); err != nil {
-			return err
-		}
-		return in.QueryRow(ctx, `
-			with ended as (
-				update enrollments
-				set status = 'unenrolled', rejected = true, held_until = $3, reason = 'not approved', ended_at = $3, ended_seq = nextval('moments'), due = null
-				where definition = $1 and status = 'held' and ($2::text[] is null or id::text = any($2))
-				returning definition, user_id, depth
-			), item as (
-				insert into work_items (user_id, epoch, depth, at, properties, changed, events, workflows)
-				select u.id, $4, e.depth + 1, $3, u.properties, '{}', '[]', array[e.definition]
-				from ended e join users u on u.id = e.user_id where e.definition = any($5) order by u.id for no key update of u
-			)
-			select count(*) from ended`, definition, ids, in.now, in.epoch, live.passages()).Scan(&n)
+		n, err = in.endAll(ctx, definition, chosen{held: true, ids: ids}, "not approved")
+		return err
 	})
 	return n, err
 }

@@ -23,22 +23,12 @@ func (db *DB) checkHours(ctx context.Context, q querier, ref VisitRef, kind stri
 	if !ref.Hours {
 		return nil
 	}
-	e, err := one[struct {
-		Definition string
-		Version    int
-		Zone       string
-	}](ctx, q, `
-		select e.definition, e.version, coalesce(u.properties ->> 'time_zone', '') as zone
-		from enrollments e left join users u on u.id = e.user_id where e.id = $1`, ref.EnrollmentID)
-	if err != nil {
-		return err
-	}
-	version, err := db.published(ctx, q, e.Definition, e.Version)
+	version, zone, err := db.versionOf(ctx, q, ref.EnrollmentID)
 	if err != nil || version.Document.Hours == nil {
 		return err
 	}
 	now := db.clockOf(ref)
-	shut, err := version.shut(now, version.local(e.Zone), ref)
+	shut, err := version.shut(now, zone, ref)
 	if shut == nil || err != nil {
 		return err
 	}
@@ -58,6 +48,25 @@ func (db *DB) checkHours(ctx context.Context, q querier, ref VisitRef, kind stri
 		return err
 	}
 	return shut
+}
+
+// versionOf is the version that an enrollment is in, and the zone in which that shows times to its user.
+func (db *DB) versionOf(ctx context.Context, q querier, enrollmentID string) (*Published, *time.Location, error) {
+	e, err := one[struct {
+		Definition string
+		Version    int
+		Zone       string
+	}](ctx, q, `
+		select e.definition, e.version, coalesce(u.properties ->> 'time_zone', '') as zone
+		from enrollments e left join users u on u.id = e.user_id where e.id = $1`, enrollmentID)
+	if err != nil {
+		return nil, nil, err
+	}
+	version, err := db.published(ctx, q, e.Definition, e.Version)
+	if err != nil {
+		return nil, nil, err
+	}
+	return version, version.local(e.Zone), nil
 }
 
 // shut is until when a step of an enrollment must not start; nil where it may now.

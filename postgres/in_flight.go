@@ -37,9 +37,6 @@ func (db *DB) Foresee(ctx context.Context, name string, m Migration) (*Publicati
 	if err != nil {
 		return nil, err
 	}
-	if err := automation.Invalid("the workflow", document.Validate(db.catalog, schema)); err != nil {
-		return nil, err
-	}
 	p := &Publication{Workflow: name, Version: d.LiveVersion, Hash: d.DraftHash}
 	live, err := db.Version(ctx, name, d.LiveVersion)
 	switch {
@@ -48,7 +45,7 @@ func (db *DB) Foresee(ctx context.Context, name string, m Migration) (*Publicati
 	case err != nil:
 		return nil, err
 	}
-	version, err := db.prepare(d.Draft, p.Version, schema)
+	version, err := db.publishable(document, p.Version, schema)
 	if err != nil {
 		return nil, err
 	}
@@ -151,34 +148,47 @@ func (db *DB) migrateAll(ctx context.Context, tx pgx.Tx, version *Published, m M
 	return tx.SendBatch(ctx, batch).Close()
 }
 
-// endAll takes everybody out of a definition.
-func (in *ingest) endAll(ctx context.Context, definition, reason string) error {
+// chosen selects among the enrollments of a definition that have not ended; the zero value takes all.
+type chosen struct {
+	held bool     // only those that are held for approval
+	ids  []string // only these; nil: any
+}
+
+// ofChosen is the condition on an enrollment to be chosen. Its arguments are $1, $2 and $3: the definition, held
+// and ids.
+const ofChosen = `definition = $1 and ended_at is null and (not $2 or status = 'held') and ($3::text[] is null or id::text = any($3))`
+
+// endAll takes users out of a definition and returns how many there were. Those that were held count as
+// if they had never been.
+func (in *ingest) endAll(ctx context.Context, definition string, c chosen, reason string) (n int, err error) {
 	live, err := in.db.live(ctx, in, in.epoch)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	// Users before enrollments, as everybody locks them.
 	if _, err := in.Exec(ctx, `
-		select from users where id in (select user_id from enrollments where definition = $1 and ended_at is null)
-		order by id for no key update`, definition); err != nil {
-		return err
+		select from users where id in (select user_id from enrollments where `+ofChosen+`) order by id for no key update`,
+		definition, c.held, c.ids); err != nil {
+		return 0, err
 	}
-	_, err = in.Exec(ctx, `
+	err = in.QueryRow(ctx, `
 		with ended as (
 			update enrollments set status = 'unenrolled', rejected = rejected or status = 'held',
-				held_until = case when status = 'held' then $3 else held_until end,
-				reason = $2, ended_at = $3, ended_seq = nextval('moments'), waiting_until = null, due = null
-			where definition = $1 and ended_at is null returning id, definition, user_id, depth
+				held_until = case when status = 'held' then $5 else held_until end,
+				reason = $4, ended_at = $5, ended_seq = nextval('moments'), waiting_until = null, due = null
+			where `+ofChosen+` returning id, definition, user_id, depth
 		), stopped as (
-			update visits v set status = 'stopped', finished_at = $3
+			update visits v set status = 'stopped', finished_at = $5
 			from ended e where v.enrollment_id = e.id and v.status in ('waiting', 'held', 'running')
 		), item as (
 			insert into work_items (user_id, epoch, depth, at, properties, changed, events, workflows)
-			select u.id, $4, e.depth + 1, $3, u.properties, '{}', '[]', array[e.definition]
-			from ended e join users u on u.id = e.user_id where e.definition = any($5) order by u.id for no key update of u
+			select u.id, $6, e.depth + 1, $5, u.properties, '{}', '[]', array[e.definition]
+			from ended e join users u on u.id = e.user_id where e.definition = any($7) order by u.id for no key update of u
+		), told as (
+			insert into commands (enrollment_id, kind) select id, 'unenroll' from ended where not $2
 		)
-		insert into commands (enrollment_id, kind) select id, 'unenroll' from ended`, definition, reason, in.now, in.epoch, live.passages())
-	return err
+		select count(*) from ended`, definition, c.held, c.ids, reason, in.now, in.epoch, live.passages()).Scan(&n)
+	return n, err
 }
 
 // FailedEnrollments lists the ids of enrollments of a definition that failed, the latest first: those of

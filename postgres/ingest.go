@@ -29,8 +29,17 @@ type ingest struct {
 
 // ingest runs f in a transaction that belongs to exactly one epoch.
 func (db *DB) ingest(ctx context.Context, source string, f func(in *ingest) error) error {
+	return db.ingestWith(ctx, source, "", f)
+}
+
+// ingestAbout is ingest for a transaction that ends an enrollment: it begins by locking the user.
+func (db *DB) ingestAbout(ctx context.Context, enrollmentID string, f func(in *ingest) error) error {
+	return db.ingestWith(ctx, "", enrollmentID, f)
+}
+
+func (db *DB) ingestWith(ctx context.Context, source, enrollmentID string, f func(in *ingest) error) error {
 	return db.tx(ctx, func(tx pgx.Tx) error {
-		in, err := db.joinEpoch(ctx, tx, source, 0)
+		in, err := db.joinEpoch(ctx, tx, source, enrollmentID)
 		if err != nil {
 			return err
 		}
@@ -38,16 +47,6 @@ func (db *DB) ingest(ctx context.Context, source string, f func(in *ingest) erro
 			return err
 		}
 		return in.flush(ctx)
-	})
-}
-
-// ingestAbout is ingest for a transaction that ends an enrollment: it begins by locking the user.
-func (db *DB) ingestAbout(ctx context.Context, enrollmentID string, f func(in *ingest) error) error {
-	return db.ingest(ctx, "", func(in *ingest) error {
-		if err := lockUserOf(ctx, in, enrollmentID); err != nil {
-			return err
-		}
-		return f(in)
 	})
 }
 
@@ -71,11 +70,15 @@ func (in *ingest) flush(ctx context.Context) error {
 }
 
 // joinEpoch makes an open transaction an ingest. The lock comes in a statement of its own, so that
-// the epoch is read in a snapshot that is taken when the lock is held.
-func (db *DB) joinEpoch(ctx context.Context, tx pgx.Tx, source string, depth int) (*ingest, error) {
-	in := &ingest{Tx: tx, db: db, source: source, depth: depth}
+// the epoch is read in a snapshot that is taken when the lock is held. The user of an enrollment is
+// locked too, where one is named.
+func (db *DB) joinEpoch(ctx context.Context, tx pgx.Tx, source, enrollmentID string) (*ingest, error) {
+	in := &ingest{Tx: tx, db: db, source: source}
 	batch := &pgx.Batch{}
 	queueLock(batch)
+	if enrollmentID != "" {
+		batch.Queue(userOf, enrollmentID)
+	}
 	batch.Queue(`select epoch from publication`).QueryRow(func(row pgx.Row) error { return row.Scan(&in.epoch) })
 	err := tx.SendBatch(ctx, batch).Close()
 	in.now = db.clock() // not before the lock was had

@@ -28,11 +28,8 @@ func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last b
 	var held error
 	err = db.tx(ctx, func(tx pgx.Tx) error {
 		held, completed = nil, false
-		in, err := db.joinEpoch(ctx, tx, "", 0)
+		in, err := db.joinEpoch(ctx, tx, "", ref.EnrollmentID)
 		if err != nil {
-			return err
-		}
-		if err := lockUserOf(ctx, tx, ref.EnrollmentID); err != nil {
 			return err
 		}
 		g, err := db.enterInside(ctx, tx, ref, kind)

@@ -141,7 +141,7 @@ type standing struct {
 	Visit                    int                   // of the step
 	Visiting                 automation.StepStatus // how the visit stands
 	Failing                  bool                  // its action is being tried again and again
-	Known                    bool                  // the user was not deleted
+	Properties               map[string]any        // of the user; nil where he was deleted
 }
 
 // standing reads it, with the user and the enrollment locked.
@@ -152,8 +152,8 @@ func (in *ingest) standing(ctx context.Context, id string) (*standing, error) {
 	s, err := one[standing](ctx, in, `
 		select e.definition, e.user_id, e.step, e.trigger, e.version, e.ordinal, e.depth, e.attempt, e.status, coalesce(v.visit, 0) as visit,
 			coalesce(v.status, '') as visiting, coalesce(v.status = 'running' and v.error <> '', false) as failing,
-			exists (select from users where id = e.user_id) as known
-		from enrollments e left join lateral (
+			u.properties
+		from enrollments e left join users u on u.id = e.user_id left join lateral (
 			select visit, status, error from visits where enrollment_id = e.id and step = e.step order by visit desc limit 1) v on true
 		where e.id = $1 for update of e`, id)
 	return &s, err
@@ -188,14 +188,10 @@ type Position struct {
 // revive lets an enrollment that failed begin anew in Temporal, with the same identity of its effects
 // where a step is tried again.
 func (in *ingest) revive(ctx context.Context, id string, s *standing, version *Published, a Asked) (*Order, error) {
-	if !s.Known {
+	if s.Properties == nil {
 		return nil, fmt.Errorf("the user was deleted: %w", automation.ErrConflict)
 	}
-	user, err := in.lockUser(ctx, s.UserID)
-	if err != nil {
-		return nil, err
-	}
-	subject, err := in.db.subject(ctx, in, version.needs, s.UserID, user.Properties)
+	subject, err := in.db.subject(ctx, in, version.needs, s.UserID, s.Properties)
 	if err != nil {
 		return nil, err
 	}

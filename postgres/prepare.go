@@ -20,15 +20,21 @@ func (c Config) settings() settings { return settings{c.Catalog, c.TimeZone, c.C
 // Prepare makes a document ready to use that nobody has published, as version 1. It needs no database.
 // It returns an *InvalidError for one that could not be published.
 func (c Config) Prepare(d *automation.Document, schema automation.Properties) (*Published, error) {
-	if err := automation.Invalid("the workflow", d.Validate(c.Catalog, schema)); err != nil {
+	s := c.settings()
+	return s.publishable(d, 1, schema)
+}
+
+// publishable is a document made ready to use as a version. It returns an *InvalidError for one that
+// could not be published.
+func (s *settings) publishable(d *automation.Document, number int, schema automation.Properties) (*Published, error) {
+	if err := automation.Invalid("the workflow", d.Validate(s.catalog, schema)); err != nil {
 		return nil, err
 	}
 	text, _, err := d.Normal()
 	if err != nil {
 		return nil, err
 	}
-	s := c.settings()
-	return s.prepare(text, 1, schema)
+	return s.prepare(text, number, schema)
 }
 
 // Prepare makes a document ready to use that nobody has published, and returns the properties that users
@@ -38,7 +44,7 @@ func (db *DB) Prepare(ctx context.Context, d *automation.Document) (*Published, 
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := Config{Catalog: db.catalog, TimeZone: db.zone, Country: db.country, Holidays: db.holidays}.Prepare(d, schema)
+	p, err := db.publishable(d, 1, schema)
 	return p, schema, err
 }
 

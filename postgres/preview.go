@@ -56,18 +56,7 @@ func (db *DB) PreviewDocument(ctx context.Context, name string, d *automation.Do
 	if d == nil {
 		d = saved
 	}
-	if err := db.ValidateDocument(ctx, d); err != nil {
-		return nil, err
-	}
-	schema, err := db.Properties(ctx)
-	if err != nil {
-		return nil, err
-	}
-	text, _, err := d.Normal()
-	if err != nil {
-		return nil, err
-	}
-	version, err := db.prepare(text, 0, schema)
+	version, _, err := db.Prepare(ctx, d)
 	if err != nil {
 		return nil, err
 	}

@@ -243,8 +243,8 @@ func (in *ingest) nextMatches(ctx context.Context, r *Run, version *Published, a
 		m := Match{Version: version, Trigger: u.Trigger, UserID: u.ID, Run: &r.ID}
 		if holds := version.Triggers[u.Trigger].Holds; holds != nil && !holds.Match(s) {
 			m.Refused = notAnyMore
-		} else if m.Refused = version.Bars(s, m.kind()); m.Refused == "" {
-			m.Due = version.NextBar(s)
+		} else {
+			m.judge(s)
 		}
 		matches[i] = m
 	}

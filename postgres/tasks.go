@@ -77,9 +77,7 @@ func (i *Inside) Enroll(ctx context.Context, definition string) (id, refused str
 		return "", "", err
 	}
 	match := Match{Version: version, Trigger: Requested, UserID: i.Enrollment.UserID, Depth: i.in.depth}
-	if match.Refused = version.Bars(subject, ""); match.Refused == "" {
-		match.Due = version.NextBar(subject)
-	}
+	match.judge(subject)
 	decisions, err := i.in.decide(ctx, []Match{match})
 	if err != nil {
 		return "", "", err

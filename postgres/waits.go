@@ -31,34 +31,47 @@ func (db *DB) BeginWait(ctx context.Context, ref VisitRef, atMost *time.Duration
 			return err
 		}
 		now := db.clockOf(ref)
-		if w.Output != nil || w.Status == automation.StepWaiting {
-			a = w.stands()
-			return db.standAt(ctx, tx, ref, w, now)
-		}
-		var until *time.Time
-		if atMost != nil {
-			at := now.Add(*atMost)
-			until = &at
-		}
-		w.Until = until
-		if err := db.recordWait(ctx, tx, ref, automation.WaitStep, until, now, true); err != nil {
-			return err
-		}
-		if err := db.alreadyHolds(ctx, tx, ref, w, now); err != nil {
-			return err
+		switch {
+		case w.Output != nil:
+			err = passBy(ctx, tx, ref)
+		case w.Status == automation.StepWaiting:
+			err = stand(ctx, tx, ref, w.Until, now)
+		default:
+			err = db.enterNew(ctx, tx, ref, w, atMost, now)
 		}
 		a = w.stands()
-		return db.standAt(ctx, tx, ref, w, now)
+		return err
 	})
 	return a, err
 }
 
-// standAt writes down where the enrollment is: in the wait, or behind it.
-func (db *DB) standAt(ctx context.Context, tx pgx.Tx, ref VisitRef, w *waiting, now time.Time) error {
-	if w.Output == nil {
-		return stand(ctx, tx, ref, w.Until, now)
+// enterNew records a wait, which is over at once where what it waits for holds already.
+func (db *DB) enterNew(ctx context.Context, tx pgx.Tx, ref VisitRef, w *waiting, atMost *time.Duration, now time.Time) error {
+	if atMost != nil {
+		at := now.Add(*atMost)
+		w.Until = &at
 	}
+	if err := db.recordWait(ctx, tx, ref, automation.WaitStep, w.Until, now, true); err != nil {
+		return err
+	}
+	if err := db.alreadyHolds(ctx, tx, ref, w, now); err != nil || w.Output == nil {
+		return err
+	}
+	return passBy(ctx, tx, ref)
+}
+
+// passBy writes down that the enrollment waits no more.
+func passBy(ctx context.Context, tx pgx.Tx, ref VisitRef) error {
 	_, err := tx.Exec(ctx, `update enrollments set waiting_until = null where id = $1 and step = $2`, ref.EnrollmentID, ref.Step)
+	return err
+}
+
+// endWith ends a wait.
+func (w *waiting) endWith(ctx context.Context, tx pgx.Tx, ref VisitRef, output map[string]any, now time.Time) error {
+	w.Output = output
+	_, err := tx.Exec(ctx, `
+		update visits set status = 'done', output = $4, finished_at = $5 where enrollment_id = $1 and step = $2 and visit = $3`,
+		ref.EnrollmentID, ref.Step, ref.Visit, output, now)
 	return err
 }
 
@@ -90,11 +103,7 @@ func (db *DB) alreadyHolds(ctx context.Context, tx pgx.Tx, ref VisitRef, w *wait
 		subject.Now = now
 	}
 	if i := Holding(awaits, subject); i >= 0 {
-		w.Output = Met(i, nil)
-		_, err := tx.Exec(ctx, `
-			update visits set status = 'done', output = $4, finished_at = $5 where enrollment_id = $1 and step = $2 and visit = $3`,
-			ref.EnrollmentID, ref.Step, ref.Visit, w.Output, now)
-		return err
+		return w.endWith(ctx, tx, ref, Met(i, nil), now)
 	}
 	// What is due already has still to be rung.
 	_, err = tx.Exec(ctx, `update enrollments set due = least(due, $2) where id = $1`, ref.EnrollmentID, w.NextTurn(subject, awaits))
@@ -126,10 +135,8 @@ func (db *DB) EndWait(ctx context.Context, ref VisitRef, timeUp bool) (Awaiting,
 			return err
 		}
 		if timeUp && w.Output == nil {
-			w.Output = map[string]any{filter.Outcome: automation.OutcomeTimedOut}
-			if _, err := tx.Exec(ctx, `
-				update visits set status = 'done', output = $4, finished_at = $5 where enrollment_id = $1 and step = $2 and visit = $3`,
-				ref.EnrollmentID, ref.Step, ref.Visit, w.Output, db.clockOf(ref)); err != nil {
+			err := w.endWith(ctx, tx, ref, map[string]any{filter.Outcome: automation.OutcomeTimedOut}, db.clockOf(ref))
+			if err != nil {
 				return err
 			}
 		}
@@ -137,7 +144,7 @@ func (db *DB) EndWait(ctx context.Context, ref VisitRef, timeUp bool) (Awaiting,
 		if !a.Over {
 			return nil
 		}
-		return db.standAt(ctx, tx, ref, w, db.clockOf(ref))
+		return passBy(ctx, tx, ref)
 	})
 	return a, err
 }

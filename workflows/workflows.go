@@ -135,7 +135,7 @@ type WaitResult struct {
 	Over    bool      `json:"over,omitempty"` // it happened, or the time is up
 	Until   time.Time `json:"until,omitzero"` // zero: for ever
 	Shown   string    `json:"shown,omitempty"`
-	Came    string    `json:"came,omitempty"` // "happened" or "timed_out"
+	Came    string    `json:"came,omitempty"` // "happened" or "timed_out", for who reads the history
 }
 
 // AttendInput asks what is wanted of an enrollment besides its program.
