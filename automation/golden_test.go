@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,35 +13,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rollcall/automation"
+	"rollcall/internal/golden"
 	"rollcall/strictjson"
 )
-
-var update = flag.Bool("update", false, "write what comes out into the golden files")
-
-const line = "----------\n"
 
 // TestGolden reads the definitions in testdata. Below the line of a file stand the problems of
 // its definition, as pointer, code and message, or else the definition's normal form.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/*.txt")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".txt"), "_", " "), func(t *testing.T) {
-			t.Parallel()
-			text, err := os.ReadFile(file)
-			require.NoError(t, err)
-			definition, want, found := strings.Cut(string(text), line)
-			require.True(t, found, "the file has no line %q", line)
-			got := outcome(t, definition)
-			if *update {
-				require.NoError(t, os.WriteFile(file, []byte(definition+line+got), 0o600))
-				return
-			}
-			require.Equal(t, want, got)
-		})
-	}
+	golden.Run(t, "testdata/*.txt", outcome)
 }
 
 func outcome(t *testing.T, definition string) string {
@@ -97,16 +74,12 @@ var problemLine = regexp.MustCompile(`(?m)^(?:/\S*|\(document\)) ([a-z0-9-]+) `)
 
 func TestGoldenFilesHaveEveryProblem(t *testing.T) {
 	t.Parallel()
-	if *update {
+	if golden.Updating() {
 		t.Skip("the files are being written")
 	}
-	files, err := filepath.Glob("testdata/*.txt")
-	require.NoError(t, err)
 	var codes []string
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		_, below, _ := strings.Cut(string(text), line)
+	for _, file := range golden.Files(t, "testdata/*.txt") {
+		_, below := golden.Read(t, file)
 		for _, m := range problemLine.FindAllStringSubmatch(below, -1) {
 			codes = append(codes, m[1])
 		}
@@ -121,7 +94,7 @@ func TestGoldenFilesHaveEveryProblem(t *testing.T) {
 		"json-too-deep", "malformed-json", "mixed-group", "no-event", "no-trigger", "nul-character", "offset-out-of-range",
 		"on-error-invalid", "operand-invalid", "operator-type-mismatch", "out-of-range", "required", "schedule-invalid",
 		"share-invalid", "split-invalid", "template-invalid", "too-long", "trigger-missing", "unknown-action",
-		"unknown-country", "unknown-event", "unknown-field", "unknown-property", "unknown-step", "unknown-step-type",
+		"unknown-country", "unknown-event", "unknown-field", "unknown-hook", "unknown-property", "unknown-step", "unknown-step-type",
 		"unknown-time-zone", "unknown-trigger-kind", "unknown-weekday", "unreachable-step", "wait-invalid",
 		"where-not-taken", "window-invalid", "wrong-type",
 	}, slices.Compact(codes))

@@ -3,8 +3,6 @@ package automation_test
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,30 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rollcall/automation"
+	"rollcall/internal/golden"
 )
 
 // TestGraphs draws the definitions in testdata/graphs. Below the line of a file stands the flowchart, or
 // else the problems with which there is none.
 func TestGraphs(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/graphs/*.txt")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".txt"), "_", " "), func(t *testing.T) {
-			t.Parallel()
-			text, err := os.ReadFile(file)
-			require.NoError(t, err)
-			definition, want, found := strings.Cut(string(text), line)
-			require.True(t, found, "the file has no line %q", line)
-			got := drawn(t, definition)
-			if *update {
-				require.NoError(t, os.WriteFile(file, []byte(definition+line+got), 0o600))
-				return
-			}
-			require.Equal(t, want, got)
-		})
-	}
+	golden.Run(t, "testdata/graphs/*.txt", drawn)
 }
 
 func drawn(t *testing.T, definition string) string {

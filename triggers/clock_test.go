@@ -203,23 +203,7 @@ func TestManyClocksAndPumpsEnrollEachUserOnce(t *testing.T) {
 	}
 	stop := make(chan struct{})
 	for range 2 {
-		pump := b.newPump()
-		pumps.Go(func() {
-			for {
-				n, err := pump.Once(b.ctx)
-				if err != nil {
-					t.Errorf("pump: %s", err)
-					return
-				}
-				select {
-				case <-stop:
-					if n == 0 {
-						return
-					}
-				default:
-				}
-			}
-		})
+		b.keepPumping(&pumps, stop)
 	}
 	clocks.Wait()
 	close(stop)

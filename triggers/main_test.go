@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -123,6 +124,28 @@ func (b *bundle) drain() {
 			return
 		}
 	}
+}
+
+// keepPumping turns a pump of its own in the group, until it is told to stop and finds nothing left
+// that it can take.
+func (b *bundle) keepPumping(group *sync.WaitGroup, stop <-chan struct{}) {
+	pump := b.newPump()
+	group.Go(func() {
+		for {
+			n, err := pump.Once(b.ctx)
+			if err != nil {
+				b.t.Errorf("pump: %s", err)
+				return
+			}
+			select {
+			case <-stop:
+				if n == 0 {
+					return
+				}
+			default:
+			}
+		}
+	})
 }
 
 // publish publishes a definition of one step with the given head.

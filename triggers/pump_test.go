@@ -60,23 +60,7 @@ func TestManyPumpsEvaluateEachEdgeOnceInTheOrderOfTheUser(t *testing.T) {
 	}
 	stop := make(chan struct{})
 	for range 4 {
-		pump := b.newPump()
-		pumps.Go(func() {
-			for {
-				n, err := pump.Once(b.ctx)
-				if err != nil {
-					t.Errorf("pump: %s", err)
-					return
-				}
-				select {
-				case <-stop:
-					if n == 0 {
-						return
-					}
-				default:
-				}
-			}
-		})
+		b.keepPumping(&pumps, stop)
 	}
 	writers.Wait()
 	close(stop)

@@ -60,23 +60,7 @@ func TestBackfillAmongChangesAndPumpsDecidesEachUserOnce(t *testing.T) {
 		})
 	})
 	for range 2 {
-		pump := b.newPump()
-		others.Go(func() {
-			for {
-				n, err := pump.Once(b.ctx)
-				if err != nil {
-					t.Errorf("pump: %s", err)
-					return
-				}
-				select {
-				case <-stop:
-					if n == 0 {
-						return
-					}
-				default:
-				}
-			}
-		})
+		b.keepPumping(&others, stop)
 	}
 	for {
 		s, err := b.db.StepRun(b.ctx, r.ID, 5)
