@@ -1,8 +1,9 @@
 # Everything here is a shorthand; each line can be typed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fmt lint bench psql up down
+.PHONY: help dev test fuzz check fmt lint bench psql up down
 
 DATA ?= .rollcall
+FUZZTIME ?= 10s
 TOOL := go tool -modfile=tools/go.mod
 
 help: ## Say what there is
@@ -13,6 +14,13 @@ dev: ## Run everything in one process: API, worker, Temporal with its Web UI, Po
 
 test: ## Run the tests
 	go test ./...
+
+fuzz: ## Try every decoder with input that nobody thought of, each for FUZZTIME
+	@grep -rn --include='*_test.go' '^func Fuzz' . | sed -E 's|^(.*)/[^/]*:[0-9]+:func (Fuzz[A-Za-z]*).*|\1 \2|' | sort | \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		go test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x < /dev/null || exit; \
+	done
 
 check: ## Run everything that CI runs
 	.ci/run

@@ -26,6 +26,7 @@ const (
 	WorkflowsPublish Scope = "workflows:publish" // publish, pause, archive, runs, what the guard holds
 	EnrollmentsRead  Scope = "enrollments:read"
 	EnrollmentsWrite Scope = "enrollments:write"
+	ConnectionsWrite Scope = "connections:write"
 	KeysAdmin        Scope = "keys:admin"
 )
 
@@ -33,7 +34,7 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		UsersRead, UsersWrite, EventsWrite, WorkflowsRead, WorkflowsWrite, WorkflowsPublish,
-		EnrollmentsRead, EnrollmentsWrite, KeysAdmin,
+		EnrollmentsRead, EnrollmentsWrite, ConnectionsWrite, KeysAdmin,
 	}
 }
 
@@ -90,8 +91,15 @@ func ParseKeyText(text string) (id string, digest [32]byte, ok bool) {
 	if subtle.ConstantTimeCompare([]byte(keySum(body)), []byte(text[len(body):])) != 1 {
 		return "", digest, false
 	}
+	id, secret, divided := strings.Cut(body[len(keyPrefix):], "_")
+	if _, err := lower32.DecodeString(id); err != nil || !divided || len(id) != keyIDLength {
+		return "", digest, false
+	}
+	if _, err := base64.RawURLEncoding.DecodeString(secret); err != nil {
+		return "", digest, false
+	}
 	// The secret has 256 random bits, so nothing slower than a hash is needed.
-	return text[len(keyPrefix) : len(keyPrefix)+keyIDLength], sha256.Sum256([]byte("rollcall api key\x00" + body)), true
+	return id, sha256.Sum256([]byte("rollcall api key\x00" + body)), true
 }
 
 // CheckKey says what is wrong with a key that is asked for.

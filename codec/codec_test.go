@@ -109,13 +109,3 @@ func TestKeysThatAreNoneAreRefused(t *testing.T) {
 		require.ErrorContains(t, err, "key 2 is not 32 bytes in base64")
 	}
 }
-
-func FuzzDecode(f *testing.F) {
-	f.Add([]byte("x"), "binary/deflate")
-	f.Add([]byte{}, "binary/encrypted")
-	f.Fuzz(func(t *testing.T, data []byte, encoding string) {
-		c, err := codec.New([]string{key("a")})
-		require.NoError(t, err)
-		_, _ = c.Decode([]*commonpb.Payload{{Metadata: map[string][]byte{"encoding": []byte(encoding)}, Data: data}})
-	})
-}

@@ -1,9 +1,11 @@
 package connect
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,12 +88,13 @@ func ReadLimited(resp *http.Response, n int64) ([]byte, error) {
 // Redact replaces the given secrets, and whatever looks like a token of a vendor we speak to, by
 // "[redacted]". Secrets shorter than six bytes are left alone, as they would tear up plain words.
 func Redact(text string, secrets ...string) string {
-	for _, s := range secrets {
+	// A secret may be the beginning of another one.
+	for _, s := range slices.SortedFunc(slices.Values(secrets), func(a, b string) int { return cmp.Compare(len(b), len(a)) }) {
 		if len(s) >= 6 {
 			text = strings.ReplaceAll(text, s, "[redacted]")
 		}
 	}
-	for _, prefix := range []string{"whsec_", "xoxb-", "xoxp-", "xoxa-", "xapp-", "ya29.", "Bearer "} {
+	for _, prefix := range []string{"whsec_", "xoxb-", "xoxp-", "xoxa-", "xapp-", "ya29.", "Bearer ", "bearer "} {
 		text = redactToken(text, prefix)
 	}
 	return text
@@ -106,6 +109,9 @@ func redactToken(text, prefix string) string {
 			return b.String()
 		}
 		b.WriteString("[redacted]")
+		for strings.HasPrefix(after, prefix) { // somebody put it there twice
+			after = after[len(prefix):]
+		}
 		text = strings.TrimLeftFunc(after, func(r rune) bool {
 			return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.+/=~", r)
 		})

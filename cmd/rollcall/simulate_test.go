@@ -124,6 +124,7 @@ func TestSimulateFails(t *testing.T) {
 		"with a bad start":              {[]string{good, "--user", ada, "--start", "monday"}, `--start: "monday" is no instant`, ""},
 		"with a bad event":              {[]string{good, "--user", ada, "--at", "+2x login"}, `--at "+2x login": "2x" is not an amount of time`, ""},
 		"with bad properties":           {[]string{good, "--user", ada, "--at", "+2d login [1]"}, "the properties must be an object in JSON", ""},
+		"with properties that are null": {[]string{good, "--user", ada, "--at", "+2d login null"}, "the properties must be an object in JSON", ""},
 		"with a bad change":             {[]string{good, "--user", ada, "--change", "later {}"}, `--change "later {}": "later" is no instant`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
