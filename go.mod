@@ -16,6 +16,7 @@ require (
 	github.com/osteele/liquid v1.9.2
 	github.com/prometheus/client_golang v1.23.2
 	github.com/rickar/cal/v2 v2.1.13
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/schollz/progressbar/v3 v3.19.0
 	github.com/slack-go/slack v0.35.0
 	github.com/spf13/cobra v1.10.2

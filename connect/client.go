@@ -10,13 +10,17 @@ import (
 // It reaches what the guard lets through, never follows a redirect (the 3xx is the answer), takes
 // no proxy from the environment, asks for no compression and so never inflates an answer, reads
 // at most 32 KiB of headers, verifies TLS 1.2 or better, and speaks HTTP/1.1, so that a slow
-// receiver holds up one request only. Idle connections are kept, 64 to a host.
+// receiver holds up one request only. Idle connections are kept, as many as a host may have.
+//
+// Each destination, which is a scheme, host and port, has a Gate of its own: a request that it
+// does not let through is not sent, and its error is transient, of class Busy or Down. The body of
+// every answer must be closed, as it occupies a slot until then.
 func NewHTTPClient(g Guard) *http.Client {
 	return &http.Client{
-		Transport: &transport{
+		Transport: newGated(g.PerHost, &transport{
 			secure: newTransport(g, newDialer(g, false)),
 			plain:  newTransport(g, newDialer(g, !g.AllowHTTP)),
-		},
+		}),
 		Timeout:       orDefault(g.Timeout, 30*time.Second),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -50,7 +54,7 @@ func newTransport(g Guard, d *Dialer) *http.Transport {
 		Protocols:              protocols,
 		DisableCompression:     true,
 		MaxIdleConns:           512,
-		MaxIdleConnsPerHost:    64,
+		MaxIdleConnsPerHost:    max(g.PerHost, defaultPerHost),
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 32 << 10,
 		ExpectContinueTimeout:  time.Second,

@@ -36,6 +36,11 @@ const (
 	Rejected = "rejected"
 	// Invalid is a request that was never sent, because it cannot be valid.
 	Invalid = "invalid"
+	// Busy is a request that was not sent, because enough others to the same receiver are under way
+	// or because it asked to wait.
+	Busy = "busy"
+	// Down is a request that was not sent, because the receiver failed several times in a row.
+	Down = "down"
 	// Canceled is an attempt given up by its caller.
 	Canceled = "canceled"
 	// Unknown is any error that no connector judged.

@@ -31,6 +31,8 @@ type Guard struct {
 	ConnectTimeout time.Duration
 	// Timeout limits an HTTP request from its dial to the last byte of its answer. 0 means 30 s.
 	Timeout time.Duration
+	// PerHost limits the HTTP requests to one destination at a time. 0 means 16.
+	PerHost int
 	// RootCAs are the authorities to trust, nil means the system's.
 	RootCAs *x509.CertPool
 	// Resolver resolves host names, nil means Go's own with the system's configuration.

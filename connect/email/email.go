@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wneessen/go-mail"
+
 	"rollcall/connect"
 )
 
@@ -47,18 +49,21 @@ type Config struct {
 	From string
 	// TLS is one of the constants above; empty is Mandatory.
 	TLS string
+	// Connections limits how many mails are on their way to the server at a time. 0 means 16.
+	Connections int
 	// RootCAs are the authorities to trust, nil means the system's.
 	RootCAs *x509.CertPool
 	// DialContext opens the connection; it is the guard's, connect.Dialer.DialContext.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Sender sends mail by one account. It keeps a few connections for a few seconds, and is safe for
-// concurrent use.
+// Sender sends mail by one account. It keeps a few connections for a few seconds, leaves a server
+// that fails alone for a while, and is safe for concurrent use.
 type Sender struct {
 	config Config
 	host   string
 	port   int
+	gate   *connect.Gate
 
 	mu   sync.Mutex
 	idle []*session
@@ -88,18 +93,31 @@ func New(c Config) (*Sender, error) {
 	if c.DialContext == nil {
 		return nil, invalid("smtp account has no way to dial")
 	}
-	return &Sender{config: c, host: host, port: int(number)}, nil
+	return &Sender{config: c, host: host, port: int(number), gate: connect.NewGate(c.Connections)}, nil
 }
 
 // Send hands one message to the server and returns nil once the server has taken it, even if the
 // connection is lost right after that. A message goes to all its recipients or, where the server
 // refuses one of them, to none. The error is judged: 4xx answers and connection troubles are
-// transient, 5xx answers are permanent; connect.StatusCode has the code.
+// transient, 5xx answers are permanent; connect.StatusCode has the code. Nothing is sent, and the
+// error is transient, while the account's connect.Gate is shut.
 func (s *Sender) Send(ctx context.Context, m Message) error {
 	msg, err := build(m, s.config.From)
 	if err != nil {
 		return fmt.Errorf("build mail: %w", err)
 	}
+	pass, err := s.gate.Enter(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to mail server: %w", err)
+	}
+	defer pass.Leave()
+	err = s.deliver(ctx, msg)
+	pass.Tell(err)
+	return err
+}
+
+// deliver hands a built message to the server.
+func (s *Sender) deliver(ctx context.Context, msg *mail.Msg) error {
 	conn, err := s.connection(ctx)
 	if err != nil {
 		return fmt.Errorf("connect to mail server: %w", judge(ctx, err))

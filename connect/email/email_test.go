@@ -44,6 +44,91 @@ func TestSendBothForms(t *testing.T) {
 	require.Contains(t, got[0].data, "<p>Hello</p>")
 }
 
+func TestSendNamesASenderAndWhereAnswersGo(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{})
+	sender := s.sender(t, email.Config{TLS: email.None})
+	for _, tt := range []struct {
+		name    string
+		replyTo []string
+		from    mail.Address
+		header  string
+	}{
+		{"", nil, mail.Address{Name: "Rollcall", Address: "no-reply@rollcall.test"}, ""},
+		{" People Team ", []string{"hr@example.test"}, mail.Address{Name: "People Team", Address: "no-reply@rollcall.test"}, "<hr@example.test>"},
+		{
+			`Zoë "Z", Head; of\all (people)`,
+			[]string{"a@example.test", "b@bücher.example", "a@example.test"},
+			mail.Address{Name: `Zoë "Z", Head; of\all (people)`, Address: "no-reply@rollcall.test"},
+			"<a@example.test>, <b@xn--bcher-kva.example>",
+		},
+	} {
+		m := message()
+		m.FromName, m.ReplyTo = tt.name, tt.replyTo
+		require.NoError(t, sender.Send(t.Context(), m))
+		got := s.mails()[len(s.mails())-1]
+		require.Equal(t, "no-reply@rollcall.test", got.from)
+		msg, err := mail.ReadMessage(strings.NewReader(got.data))
+		require.NoError(t, err)
+		from, err := msg.Header.AddressList("From")
+		require.NoError(t, err)
+		require.Equal(t, []*mail.Address{&tt.from}, from)
+		require.Equal(t, tt.header, msg.Header.Get("Reply-To"))
+	}
+}
+
+func TestSendLeavesAServerAloneThatFails(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{refuseAt: "mail", refuse: &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "shutting down"}})
+	sender := s.sender(t, email.Config{TLS: email.None})
+	for range 5 {
+		require.Equal(t, 421, connect.StatusCode(sender.Send(t.Context(), message())))
+	}
+	sessions := s.sessions()
+	err := sender.Send(t.Context(), message())
+	require.EqualError(t, err, "connect to mail server: the receiver failed 5 times in a row; next try in 30s")
+	require.False(t, connect.IsPermanent(err))
+	require.Equal(t, sessions, s.sessions())
+
+	full := serve(t, options{refuseAt: "rcpt", refuse: &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 2, 2}, Message: "mailbox full"}})
+	sender = full.sender(t, email.Config{TLS: email.None})
+	for range 8 { // somebody's full mailbox is no failure of the server
+		require.Equal(t, 452, connect.StatusCode(sender.Send(t.Context(), message())))
+	}
+}
+
+func TestSendHasSoManyMailsUnderWay(t *testing.T) {
+	t.Parallel()
+	listener := listen(t)
+	came := make(chan net.Conn, 10)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			came <- conn // and is never greeted
+		}
+	}()
+	sender, err := email.New(email.Config{
+		Addr: listener.Addr().String(), From: "a@rollcall.test", TLS: email.None, Connections: 2, DialContext: new(net.Dialer).DialContext,
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 2)
+	for range 2 {
+		go func() { ended <- sender.Send(ctx, message()) }()
+	}
+	first, second := <-came, <-came
+	err = sender.Send(t.Context(), message())
+	require.Equal(t, connect.Busy, connect.Class(err))
+	require.Empty(t, came)
+	cancel()
+	require.Equal(t, connect.Canceled, connect.Class(<-ended))
+	require.Equal(t, connect.Canceled, connect.Class(<-ended))
+	_, _ = first.Close(), second.Close()
+}
+
 func TestSendReusesItsConnection(t *testing.T) {
 	t.Parallel()
 	s := serve(t, options{})
@@ -198,14 +283,19 @@ func TestSendRefusesInjection(t *testing.T) {
 	s := serve(t, options{})
 	sender := s.sender(t, email.Config{TLS: email.None})
 	for name, change := range map[string]func(*email.Message){
-		"to":        func(m *email.Message) { m.To = []string{"a@example.test\r\nBcc: evil@example.test"} },
-		"to quoted": func(m *email.Message) { m.To = []string{`"a@evil.example> ORCPT=x "@b.test`} },
-		"cc":        func(m *email.Message) { m.Cc = []string{"a@example.test>\r\nRCPT TO:<evil@example.test"} },
-		"from":      func(m *email.Message) { m.From = "Boss\r\nBcc: evil@example.test <a@example.test>" },
-		"subject":   func(m *email.Message) { m.Subject = "hi\r\nBcc: evil@example.test" },
-		"id":        func(m *email.Message) { m.ID = "k\r\nBcc: evil@example.test" },
-		"no id":     func(m *email.Message) { m.ID = "" },
-		"nobody":    func(m *email.Message) { m.To = nil },
+		"to":              func(m *email.Message) { m.To = []string{"a@example.test\r\nBcc: evil@example.test"} },
+		"to quoted":       func(m *email.Message) { m.To = []string{`"a@evil.example> ORCPT=x "@b.test`} },
+		"cc":              func(m *email.Message) { m.Cc = []string{"a@example.test>\r\nRCPT TO:<evil@example.test"} },
+		"from":            func(m *email.Message) { m.From = "Boss\r\nBcc: evil@example.test <a@example.test>" },
+		"name":            func(m *email.Message) { m.FromName = "Boss\r\nBcc: evil@example.test" },
+		"name as address": func(m *email.Message) { m.FromName = `boss@evil.test" <evil@evil.test>` },
+		"long name":       func(m *email.Message) { m.FromName = strings.Repeat("x", 129) },
+		"reply to":        func(m *email.Message) { m.ReplyTo = []string{"a@example.test\r\nBcc: evil@example.test"} },
+		"reply name":      func(m *email.Message) { m.ReplyTo = []string{"Boss <a@example.test>"} },
+		"subject":         func(m *email.Message) { m.Subject = "hi\r\nBcc: evil@example.test" },
+		"id":              func(m *email.Message) { m.ID = "k\r\nBcc: evil@example.test" },
+		"no id":           func(m *email.Message) { m.ID = "" },
+		"nobody":          func(m *email.Message) { m.To = nil },
 	} {
 		m := message()
 		change(&m)

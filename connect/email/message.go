@@ -18,6 +18,10 @@ type Message struct {
 	ID string
 	// From overrides the account's sender: an address, with or without a name.
 	From string
+	// FromName overrides the sender's name, and leaves the address.
+	FromName string
+	// ReplyTo are plain addresses for answers; none means the sender's.
+	ReplyTo []string
 	// To and Cc are plain addresses. There must be one at least; repetitions are dropped.
 	To, Cc []string
 	// Subject is one line. Space around it is dropped.
@@ -26,7 +30,10 @@ type Message struct {
 	Text, HTML string
 }
 
-const maxAddress = 254
+const (
+	maxAddress = 254
+	maxName    = 128
+)
 
 // build returns the mail as the library wants it. Its errors are permanent.
 func build(m Message, sender string) (*mail.Msg, error) {
@@ -37,6 +44,12 @@ func build(m Message, sender string) (*mail.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.FromName != "" {
+		if err := CheckName(m.FromName); err != nil {
+			return nil, err
+		}
+		from.Name = strings.TrimSpace(m.FromName)
+	}
 	subject := strings.TrimSpace(m.Subject)
 	if control(subject) {
 		return nil, invalid("subject holds a line break or control character")
@@ -45,15 +58,11 @@ func build(m Message, sender string) (*mail.Msg, error) {
 		return nil, invalid("mail has no valid id")
 	}
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
-	if from.Name == "" {
-		err = msg.From(from.Address)
-	} else {
-		err = msg.FromFormat(from.Name, from.Address)
-	}
-	if err != nil {
-		return nil, invalid("sender is not valid")
-	}
+	msg.FromMailAddress(from) // it is quoted or encoded as it needs
 	if err := recipients(msg, m.To, m.Cc); err != nil {
+		return nil, err
+	}
+	if err := replyTo(msg, m.ReplyTo); err != nil {
 		return nil, err
 	}
 	_, domain, _ := strings.Cut(from.Address, "@")
@@ -95,6 +104,41 @@ func recipients(msg *mail.Msg, to, cc []string) error {
 	}
 	if len(seen) == 0 {
 		return invalid("mail has no recipient")
+	}
+	return nil
+}
+
+func replyTo(msg *mail.Msg, list []string) error {
+	var answers []string
+	for _, address := range list {
+		ascii, err := normalise(address)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(answers, ascii) {
+			answers = append(answers, ascii)
+		}
+	}
+	if len(answers) == 0 {
+		return nil
+	}
+	if err := msg.SetAddrHeader(mail.HeaderReplyTo, answers...); err != nil {
+		return invalid("address for answers is not valid")
+	}
+	return nil
+}
+
+// CheckName reports what is wrong with the name of a sender: a line break or control character, an
+// @ or angle brackets, which could pass for another address, or more than 128 bytes. The error is
+// permanent, of class connect.Invalid.
+func CheckName(s string) error {
+	switch {
+	case control(s):
+		return invalid("name of the sender holds a line break or control character")
+	case strings.ContainsAny(s, "@<>"):
+		return invalid("name of the sender must not look like an address")
+	case len(s) > maxName:
+		return invalid("name of the sender is longer than %d bytes", maxName)
 	}
 	return nil
 }

@@ -63,6 +63,15 @@ func arrange(header []string, row []Column) ([]any, error) {
 	return cells, nil
 }
 
+// letters spells a column, counted from 0: A, Z, AA.
+func letters(column int) string {
+	var text string
+	for column++; column > 0; column = (column - 1) / 26 {
+		text = string(rune('A'+(column-1)%26)) + text
+	}
+	return text
+}
+
 // reference spells cells of a sheet in A1 notation.
 func reference(sheet, cells string) string {
 	if sheet == "" {

@@ -1,8 +1,9 @@
-// Package sheets appends rows to Google Sheets as a service account.
+// Package sheets appends and updates rows of Google Sheets as a service account.
 //
 // It is responsible for one attempt: it maps column names to cells by the sheet's first row and
 // writes values as they are, never as formulas. The API has no key against repetitions: a row
-// whose answer is lost appears again when it is appended again.
+// whose answer is lost appears again when it is appended again. An update that is repeated
+// changes nothing more.
 //
 // Floor 1: imports rollcall/connect.
 package sheets
@@ -38,9 +39,10 @@ type Column struct {
 	Value string
 }
 
-// Client appends rows. It is safe for concurrent use.
+// Client appends and updates rows. It is safe for concurrent use.
 type Client struct {
 	values *sheets.SpreadsheetsValuesService
+	auth   *authorized
 }
 
 // New returns a Client whose requests, those for tokens included, go by the client, which is one
@@ -51,8 +53,9 @@ func New(ctx context.Context, c Config, client *http.Client) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	auth := newAuthorized(account, client.Transport)
 	options := []option.ClientOption{option.WithHTTPClient(&http.Client{
-		Transport:     &authorized{account: account, next: client.Transport},
+		Transport:     auth,
 		Timeout:       client.Timeout,
 		CheckRedirect: client.CheckRedirect,
 	})}
@@ -63,7 +66,7 @@ func New(ctx context.Context, c Config, client *http.Client) (*Client, error) {
 	if err != nil {
 		return nil, connect.Refuse(connect.Invalid, "sheets endpoint is not valid")
 	}
-	return &Client{values: service.Spreadsheets.Values}, nil
+	return &Client{values: service.Spreadsheets.Values, auth: auth}, nil
 }
 
 // AppendRow adds one row below the table that begins in the sheet's first cell and returns the

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -167,6 +168,7 @@ var key = sync.OnceValue(func() *rsa.PrivateKey {
 type fakeGoogle struct {
 	server *httptest.Server
 	header []any
+	column []any
 
 	mu      sync.Mutex
 	log     []string
@@ -234,16 +236,23 @@ func (g *fakeGoogle) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer g.mu.Unlock()
 	line := r.Method + " " + r.URL.Path
 	if r.Method != http.MethodGet && r.URL.Path != "/token" {
-		var body struct{ Values json.RawMessage }
+		var body struct {
+			Values, Data     json.RawMessage
+			ValueInputOption string
+		}
 		_ = json.NewDecoder(r.Body).Decode(&body)
 		q := r.URL.Query()
-		line += " " + q.Get("valueInputOption") + " " + q.Get("insertDataOption") + " " + string(body.Values)
+		line += " " + q.Get("valueInputOption") + body.ValueInputOption + " " + q.Get("insertDataOption") + " " + string(body.Values) + string(body.Data)
+	}
+	column := r.URL.Query().Get("majorDimension") == "COLUMNS"
+	if column {
+		line += " " + r.URL.RawQuery
 	}
 	g.log = append(g.log, line)
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	token := r.URL.Path == "/token"
 	switch {
-	case g.failing != 0 && token == (g.failAt == "token"):
+	case g.failing != 0 && token == (g.failAt == "token") && (g.failAt != "column" || column):
 		w.Header().Set("Retry-After", "60")
 		w.WriteHeader(g.failing)
 		_, _ = fmt.Fprintf(w, `{"error":{"code":%d,"message":"The reason why.","status":"SOMETHING"}}`, g.failing)
@@ -254,6 +263,12 @@ func (g *fakeGoogle) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Header.Get("Authorization") != g.valid:
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = io.WriteString(w, `{"error":{"code":401,"message":"Request had invalid authentication credentials.","status":"UNAUTHENTICATED"}}`)
+	case column && g.column == nil:
+		_, _ = io.WriteString(w, `{}`)
+	case column:
+		_ = json.NewEncoder(w).Encode(map[string]any{"values": [][]any{g.column}})
+	case strings.HasSuffix(r.URL.Path, ":batchUpdate"):
+		_, _ = io.WriteString(w, `{"spreadsheetId":"abc","totalUpdatedRows":1,"responses":[{"spreadsheetId":"abc","updatedRange":"'My ''sheet'''!C7","updatedRows":1}]}`)
 	case r.Method == http.MethodGet && g.header == nil:
 		_, _ = io.WriteString(w, `{"range":"Team!A1:Z1","majorDimension":"ROWS"}`)
 	case r.Method == http.MethodGet:

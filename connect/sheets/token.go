@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/jwt"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/api/sheets/v4"
 
 	"rollcall/connect"
@@ -75,8 +76,14 @@ type authorized struct {
 	account *jwt.Config
 	next    http.RoundTripper
 
+	fetching *semaphore.Weighted // one at a time
+
 	mu    sync.Mutex
 	token *oauth2.Token
+}
+
+func newAuthorized(account *jwt.Config, next http.RoundTripper) *authorized {
+	return &authorized{account: account, next: next, fetching: semaphore.NewWeighted(1)}
 }
 
 // RoundTrip sends the request. A token that is refused is forgotten, and if it was an old one the
@@ -119,19 +126,35 @@ func (a *authorized) send(req *http.Request) (resp *http.Response, fresh bool, e
 }
 
 // current returns a token that is good for a while yet, and whether it was fetched for this call.
-// Callers that come while one is fetched wait for it.
+// Callers that come while one is fetched wait for it, as long as their context lets them.
 func (a *authorized) current(ctx context.Context) (token *oauth2.Token, fresh bool, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.token != nil && time.Until(a.token.Expiry) > early {
-		return a.token, false, nil
+	if token = a.kept(); token != nil {
+		return token, false, nil
 	}
-	token, err = a.fetch(ctx)
-	if err != nil {
+	if err := a.fetching.Acquire(ctx, 1); err != nil {
+		return nil, false, connect.Judge(err)
+	}
+	defer a.fetching.Release(1)
+	if token = a.kept(); token != nil {
+		return token, false, nil
+	}
+	if token, err = a.fetch(ctx); err != nil {
 		return nil, false, err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.token = token
 	return token, true, nil
+}
+
+// kept returns the token while it is good, nil without one.
+func (a *authorized) kept() *oauth2.Token {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.token == nil || time.Until(a.token.Expiry) <= early {
+		return nil
+	}
+	return a.token
 }
 
 func (a *authorized) forget(token *oauth2.Token) {

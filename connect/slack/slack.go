@@ -41,6 +41,50 @@ type Message struct {
 	To string
 	// Text is Slack's mrkdwn. What comes from data should have been through Escape.
 	Text string
+	// Blocks are the layout, as Slack's Block Kit has it; where there are any, Text is what
+	// notifications say. At most MaxBlocks.
+	Blocks []map[string]any
+}
+
+// MaxBlocks is how many blocks Slack takes in one message.
+const MaxBlocks = 50
+
+// CheckBlocks reports what is wrong with the shape of blocks, whatever their types: there are at
+// most MaxBlocks, and each says its type. The error is permanent, of class connect.Invalid; at is
+// the block that it concerns, -1 for none.
+func CheckBlocks(blocks []map[string]any) (at int, err error) {
+	if len(blocks) > MaxBlocks {
+		return -1, connect.Refuse(connect.Invalid, fmt.Sprintf("a message has at most %d blocks", MaxBlocks))
+	}
+	for i, b := range blocks {
+		if kind, _ := b["type"].(string); kind == "" {
+			return i, connect.Refuse(connect.Invalid, "a block must have a type")
+		}
+	}
+	return -1, nil
+}
+
+// block is one block, whose members are Slack's affair.
+type block map[string]any
+
+// BlockType serves slack.Block.
+func (b block) BlockType() slack.MessageBlockType {
+	kind, _ := b["type"].(string)
+	return slack.MessageBlockType(kind)
+}
+
+// ID serves slack.Block.
+func (b block) ID() string {
+	id, _ := b["block_id"].(string)
+	return id
+}
+
+func layout(blocks []map[string]any) []slack.Block {
+	list := make([]slack.Block, len(blocks))
+	for i, b := range blocks {
+		list[i] = block(b)
+	}
+	return list
 }
 
 // Sender posts messages. It is safe for concurrent use.
@@ -88,10 +132,16 @@ func (s *Sender) Send(ctx context.Context, m Message) (string, error) {
 	if strings.TrimSpace(m.Text) == "" {
 		return "", fmt.Errorf("post to slack: %w", connect.Refuse(connect.Invalid, "message has no text"))
 	}
+	if _, err := CheckBlocks(m.Blocks); err != nil {
+		return "", fmt.Errorf("post to slack: %w", err)
+	}
+	blocks := layout(m.Blocks)
 	if s.config.Token == "" {
-		err := slack.PostWebhookCustomHTTPContext(ctx, s.config.WebhookURL, s.http,
-			&slack.WebhookMessage{Text: m.Text})
-		return "", wrap("post to slack webhook", err)
+		message := &slack.WebhookMessage{Text: m.Text}
+		if len(blocks) > 0 {
+			message.Blocks = &slack.Blocks{BlockSet: blocks}
+		}
+		return "", wrap("post to slack webhook", slack.PostWebhookCustomHTTPContext(ctx, s.config.WebhookURL, s.http, message))
 	}
 	to := strings.TrimSpace(m.To)
 	if to == "" {
@@ -104,7 +154,11 @@ func (s *Sender) Send(ctx context.Context, m Message) (string, error) {
 		}
 		to = user.ID
 	}
-	_, ts, err := s.api.PostMessageContext(ctx, to, slack.MsgOptionText(m.Text, false))
+	options := []slack.MsgOption{slack.MsgOptionText(m.Text, false)}
+	if len(blocks) > 0 {
+		options = append(options, slack.MsgOptionBlocks(blocks...))
+	}
+	_, ts, err := s.api.PostMessageContext(ctx, to, options...)
 	return ts, wrap("post to slack", err)
 }
 

@@ -144,6 +144,46 @@ func TestSendJudgesWhatIsNotSlack(t *testing.T) {
 	require.True(t, connect.IsPermanent(err))
 }
 
+func TestSendKeepsBlocksAsTheyAre(t *testing.T) {
+	t.Parallel()
+	const want = `[{"type":"section","block_id":"b1","text":{"type":"mrkdwn","text":"a & <b>"}},{"type":"of_tomorrow","fields":[1,true,null,{"x":"y"}]}]`
+	var blocks []map[string]any
+	require.NoError(t, json.Unmarshal([]byte(want), &blocks))
+	got := make(chan string, 1)
+	for name, sender := range map[string]*slack.Sender{
+		"bot": bot(t, func(w http.ResponseWriter, r *http.Request) {
+			_ = r.ParseForm()
+			got <- r.Form.Get("blocks")
+			_, _ = io.WriteString(w, `{"ok":true,"channel":"C1","ts":"1.2"}`)
+		}),
+		"hook": hook(t, func(w http.ResponseWriter, r *http.Request) {
+			var m struct {
+				Text   string
+				Blocks json.RawMessage
+			}
+			_ = json.NewDecoder(r.Body).Decode(&m)
+			got <- string(m.Blocks)
+			_, _ = io.WriteString(w, "ok")
+		}),
+	} {
+		_, err := sender.Send(t.Context(), slack.Message{To: "C1", Text: "hi", Blocks: blocks})
+		require.NoError(t, err, name)
+		require.JSONEq(t, want, <-got, name)
+		_, err = sender.Send(t.Context(), slack.Message{To: "C1", Text: "hi"})
+		require.NoError(t, err, name)
+		require.Empty(t, <-got, name)
+		for text, bad := range map[string][]map[string]any{
+			"a block must have a type":           {{"type": "divider"}, {"text": "x"}},
+			"a message has at most 50 blocks":    make([]map[string]any, 51),
+			"post to slack: a block must have a": {{"type": 7}},
+		} {
+			_, err = sender.Send(t.Context(), slack.Message{To: "C1", Text: "hi", Blocks: bad})
+			require.ErrorContains(t, err, text)
+			require.True(t, connect.IsPermanent(err))
+		}
+	}
+}
+
 func TestSendRefusesEmptyMessages(t *testing.T) {
 	t.Parallel()
 	sender := bot(t, func(http.ResponseWriter, *http.Request) {})

@@ -100,6 +100,23 @@ func (b *books) append(id, name string, row []string) (header []string, at cells
 	return header, cells{sheet: name, row1: len(sheet), col1: 1, row2: len(sheet), col2: max(len(row), 1)}
 }
 
+// row returns the sheet's first row and another one, which is as wide at least.
+func (b *books) row(id, name string, number int) (header, row []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	sheet := b.sheets[[2]string{id, name}]
+	if len(sheet) > 0 {
+		header = trim(sheet[0])
+	}
+	if number <= len(sheet) {
+		row = slices.Clone(sheet[number-1])
+	}
+	for len(row) < len(header) {
+		row = append(row, "")
+	}
+	return header, row
+}
+
 // cells are a range in A1 notation, counted from 1; 0 is open.
 type cells struct {
 	sheet                  string

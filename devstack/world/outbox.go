@@ -43,6 +43,8 @@ type Item struct {
 	// where the id came from looking it up.
 	Channel string `json:"channel,omitempty"`
 	Email   string `json:"email,omitempty"`
+	// Blocks are a Slack message's layout, where it has one.
+	Blocks json.RawMessage `json:"blocks,omitempty"`
 	// TS is the timestamp that Slack's answer gave.
 	TS string `json:"ts,omitempty"`
 
@@ -63,6 +65,9 @@ type Item struct {
 	// Columns is the sheet's first row at that time, Values the row by column.
 	Columns []string          `json:"columns,omitempty"`
 	Values  map[string]string `json:"values,omitempty"`
+	// Updated names the columns that were written into a row that was there, in their order. It is
+	// empty where the row was added.
+	Updated []string `json:"updated,omitempty"`
 }
 
 // outbox keeps the newest items in memory and, where it has a file, writes all of them there.

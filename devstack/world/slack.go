@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -59,6 +60,8 @@ func (w *World) slackArgs(rw http.ResponseWriter, r *http.Request) (map[string]s
 		for name, value := range body {
 			if text, ok := value.(string); ok {
 				args[name] = text
+			} else if text, err := json.Marshal(value); err == nil {
+				args[name] = string(text)
 			}
 		}
 	} else if err := r.ParseForm(); err != nil {
@@ -100,17 +103,40 @@ func (w *World) postMessage(rw http.ResponseWriter, r *http.Request) {
 		answerSlack(rw, map[string]any{"ok": false, "error": "msg_too_long"})
 		return
 	}
-	ts := w.post(channel, text)
+	if fault := blocksFault(args["blocks"]); fault != "" {
+		answerSlack(rw, map[string]any{"ok": false, "error": fault})
+		return
+	}
+	ts := w.post(channel, text, args["blocks"])
 	answerSlack(rw, map[string]any{
 		"ok": true, "channel": channel, "ts": ts,
 		"message": map[string]any{"type": "message", "subtype": "bot_message", "text": text, "ts": ts},
 	})
 }
 
+// blocksFault returns what Slack says against blocks, "" if nothing.
+func blocksFault(text string) string {
+	if text == "" {
+		return ""
+	}
+	var blocks []struct{ Type string }
+	if json.Unmarshal([]byte(text), &blocks) != nil {
+		return "invalid_blocks_format"
+	}
+	if len(blocks) > 50 || slices.ContainsFunc(blocks, func(b struct{ Type string }) bool { return b.Type == "" }) {
+		return "invalid_blocks"
+	}
+	return ""
+}
+
 // post puts a message into the outbox and returns its timestamp.
-func (w *World) post(channel, text string) string {
+func (w *World) post(channel, text, blocks string) string {
 	ts := w.people.stamp()
-	w.outbox.add(Item{Kind: KindSlack, Channel: channel, Email: w.people.email(channel), Text: text, TS: ts})
+	item := Item{Kind: KindSlack, Channel: channel, Email: w.people.email(channel), Text: text, TS: ts}
+	if blocks != "" {
+		item.Blocks = json.RawMessage(blocks)
+	}
+	w.outbox.add(item)
 	return ts
 }
 
@@ -149,6 +175,7 @@ func (w *World) incomingWebhook(rw http.ResponseWriter, r *http.Request) {
 	var message struct {
 		Text    string `json:"text"`
 		Channel string `json:"channel"`
+		Blocks  json.RawMessage
 	}
 	if err := json.NewDecoder(http.MaxBytesReader(rw, r.Body, maxRequest)).Decode(&message); err != nil {
 		http.Error(rw, "invalid_payload", http.StatusBadRequest)
@@ -158,10 +185,14 @@ func (w *World) incomingWebhook(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "no_text", http.StatusBadRequest)
 		return
 	}
+	if fault := blocksFault(string(message.Blocks)); fault != "" {
+		http.Error(rw, fault, http.StatusBadRequest)
+		return
+	}
 	if message.Channel == "" {
 		message.Channel = strings.TrimPrefix(r.URL.Path, "/slack/")
 	}
-	w.post(message.Channel, message.Text)
+	w.post(message.Channel, message.Text, string(message.Blocks))
 	_, _ = io.WriteString(rw, "ok")
 }
 

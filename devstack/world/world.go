@@ -133,6 +133,7 @@ func (w *World) routes() http.Handler {
 	mux.HandleFunc("GET /sheets/v4/spreadsheets/{id}/values/{range}", w.authorized(w.readValues))
 	mux.HandleFunc("PUT /sheets/v4/spreadsheets/{id}/values/{range}", w.authorized(w.writeValues))
 	mux.HandleFunc("POST /sheets/v4/spreadsheets/{id}/values/{range}", w.authorized(w.appendValues))
+	mux.HandleFunc("POST /sheets/v4/spreadsheets/{id}/values:batchUpdate", w.authorized(w.updateRows))
 	return mux
 }
 

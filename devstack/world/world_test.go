@@ -59,7 +59,8 @@ func TestSlackMessagesArrive(t *testing.T) {
 	require.NoError(t, err)
 	hook, err := slack.New(slack.Config{WebhookURL: "http://" + w.HTTPAddr() + "/slack/hooks/T1/B1/X"}, client(t, w))
 	require.NoError(t, err)
-	_, err = hook.Send(t.Context(), slack.Message{Text: "by hook"})
+	blocks := []map[string]any{{"type": "section", "text": map[string]any{"type": "mrkdwn", "text": "<script>alert(2)</script>"}}}
+	_, err = hook.Send(t.Context(), slack.Message{Text: "by hook", Blocks: blocks})
 	require.NoError(t, err)
 
 	items := w.Outbox()
@@ -70,6 +71,16 @@ func TestSlackMessagesArrive(t *testing.T) {
 	require.Equal(t, "ada@example.test", items[1].Email)
 	require.Regexp(t, `^U[A-Z2-7]{10}$`, items[1].Channel)
 	require.Equal(t, "hooks/T1/B1/X", items[2].Channel)
+	_, err = bot.Send(t.Context(), slack.Message{To: "#people", Text: "laid out", Blocks: blocks})
+	require.NoError(t, err)
+	items = w.Outbox()
+	require.Empty(t, items[0].Blocks)
+	for _, item := range items[2:] {
+		require.JSONEq(t, `[{"type":"section","text":{"type":"mrkdwn","text":"<script>alert(2)</script>"}}]`, string(item.Blocks))
+	}
+	page := get(t, "http://"+w.HTTPAddr()+"/").body
+	require.Contains(t, page, "<summary>Blocks</summary>")
+	require.NotContains(t, page, "<script>alert")
 
 	bad, err := slack.New(slack.Config{Token: "xoxb-invalid", APIURL: w.SlackURL()}, client(t, w))
 	require.NoError(t, err)
@@ -111,6 +122,47 @@ func TestRowsArriveAndStay(t *testing.T) {
 	items = w.Outbox()
 	require.Len(t, items, 3)
 	require.Equal(t, map[string]string{"Name": "", "Team": "B"}, items[2].Values)
+}
+
+func TestRowsAreUpdatedAndStay(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	w, err := world.Start(world.Config{Dir: dir})
+	require.NoError(t, err)
+	sheet := book(t, w)
+	for _, name := range []string{"Ada", "Bob"} {
+		_, err := sheet.AppendRow(t.Context(), "s1", "New people", []sheets.Column{
+			{Name: "Id", Value: name}, {Name: "Team", Value: "old"}, {Name: "Note", Value: "kept"}, {Name: "State", Value: "old"},
+		})
+		require.NoError(t, err)
+	}
+	row := []sheets.Column{{Name: "State", Value: "=1+2"}, {Name: "Team", Value: "new"}}
+	for range 2 {
+		updated, err := sheet.UpdateRow(t.Context(), "s1", "New people", sheets.Column{Name: "Id", Value: "Bob"}, row)
+		require.NoError(t, err)
+		require.Equal(t, sheets.Updated{Range: "'New people'!B3:D3", Row: 3}, updated)
+	}
+	_, err = sheet.UpdateRow(t.Context(), "s1", "New people", sheets.Column{Name: "Id", Value: "Cleo"}, row)
+	require.ErrorIs(t, err, sheets.ErrNoRow)
+
+	items := w.Outbox()
+	require.Len(t, items, 4)
+	for _, item := range items[2:] {
+		require.Equal(t, "sheet_row", item.Kind)
+		require.Equal(t, "'New people'!A3:D3", item.Range)
+		require.Equal(t, []string{"Team", "State"}, item.Updated)
+		require.Equal(t, map[string]string{"Id": "Bob", "Team": "new", "Note": "kept", "State": "=1+2"}, item.Values)
+	}
+	require.Empty(t, items[1].Updated)
+	page := get(t, "http://"+w.HTTPAddr()+"/").body
+	require.Contains(t, page, "Sheet row updated")
+	require.Contains(t, page, "written: Team, State")
+	require.NoError(t, w.Stop())
+
+	w = start(t, world.Config{Dir: dir})
+	updated, err := book(t, w).UpdateRow(t.Context(), "s1", "New people", sheets.Column{Name: "Team", Value: "new"}, row[:1])
+	require.NoError(t, err)
+	require.Equal(t, 3, updated.Row)
 }
 
 func TestSheetsWantAToken(t *testing.T) {
@@ -246,10 +298,10 @@ func TestNewestTenThousandAreKept(t *testing.T) {
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	w := start(t, world.Config{})
-	c := client(t, w)
-	sender := webhook.New(c)
+	sender := webhook.New(client(t, w))
 	send := func(name string) error {
-		_, err := sender.Send(t.Context(), webhook.Request{ID: "k", URL: w.WebhookURL(name)})
+		// By a client of its own: one client heeds a Retry-After itself.
+		_, err := webhook.New(client(t, w)).Send(t.Context(), webhook.Request{ID: "k", URL: w.WebhookURL(name)})
 		return err
 	}
 	w.Fail(world.Fault{Path: "/webhook/a", Times: 2, Status: 503, RetryAfter: "7"})
