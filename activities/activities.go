@@ -37,7 +37,9 @@ type Deps struct {
 	Slack          *slack.Sender
 	Sheets         *sheets.Client
 	Webhook        *webhook.Sender
-	WebhookSecrets []string // sign every webhook; several while one replaces another
+	Connections    *Connections // those that steps name, and those they use where the ones above are not there; nil: none
+	WebhookSecrets []string     // sign every webhook; several while one replaces another
+	PublicURL      string       // where other systems reach the API: https://rollcall.example.com
 	Metrics        *Metrics
 }
 
@@ -61,10 +63,12 @@ func New(d Deps) *Set {
 	addInside(s, &Enroll{})
 	addInside(s, &Unenroll{})
 	add(s, &Format{})
-	add(s, &SendEmail{d.DB, d.Mail})
-	add(s, &SendSlack{d.DB, d.Slack})
-	add(s, &SendWebhook{d.Webhook, d.WebhookSecrets})
-	add(s, &AddSheetRow{d.Sheets})
+	add(s, &SendEmail{&s.Deps})
+	add(s, &SendSlack{&s.Deps})
+	add(s, &SendWebhook{&s.Deps})
+	add(s, &CallSystem{&s.Deps})
+	add(s, &AddSheetRow{&s.Deps})
+	add(s, &UpdateSheetRow{&s.Deps})
 	slices.SortFunc(s.catalog.Actions, func(a, b automation.ActionKind) int { return cmp.Compare(a.Kind, b.Kind) })
 	s.catalog.CheckTemplate = func(source string, properties automation.Properties) (problems automation.Problems) {
 		s.templates.check(source, "", properties, &problems)
@@ -87,6 +91,7 @@ func (s *Set) Register(r worker.ActivityRegistry) {
 	r.RegisterActivityWithOptions(s.beginDelay, activity.RegisterOptions{Name: workflows.BeginDelayActivity})
 	r.RegisterActivityWithOptions(s.beginWait, activity.RegisterOptions{Name: workflows.BeginWaitActivity})
 	r.RegisterActivityWithOptions(s.endWait, activity.RegisterOptions{Name: workflows.EndWaitActivity})
+	r.RegisterActivityWithOptions(s.endCall, activity.RegisterOptions{Name: workflows.EndCallActivity})
 	r.RegisterActivityWithOptions(s.attend, activity.RegisterOptions{Name: workflows.AttendActivity})
 	r.RegisterActivityWithOptions(s.noteFailure, activity.RegisterOptions{Name: workflows.NoteFailureActivity})
 	r.RegisterActivityWithOptions(s.takeBranch, activity.RegisterOptions{Name: workflows.TakeBranchActivity})
@@ -110,6 +115,33 @@ type Params interface {
 	Check(c *Checking)
 }
 
+// giving is params of an action that gives something to later steps.
+type giving interface {
+	// Gives says by name what that is; "<name>" stands for names that an author or another system
+	// chooses.
+	Gives() map[string]string
+}
+
+func outputsOf(p Params) map[string]string {
+	if g, ok := p.(giving); ok {
+		return g.Gives()
+	}
+	return nil
+}
+
+// connecting is params that may name a connection, in a field "connection".
+type connecting interface {
+	// ConnectionKind is the kind of that connection.
+	ConnectionKind() string
+}
+
+func connectionOf(p Params) string {
+	if c, ok := p.(connecting); ok {
+		return c.ConnectionKind()
+	}
+	return ""
+}
+
 // Checking collects the problems of params.
 type Checking struct {
 	automation.Problems
@@ -127,6 +159,13 @@ func (c *Checking) Require(field, value string) {
 // RequireOne adds a problem when none of the texts of a list says anything.
 func (c *Checking) RequireOne(field string, values Texts) {
 	c.Require(field, strings.Join(values, ""))
+}
+
+// Connection adds a problem where the name of a connection is a template.
+func (c *Checking) Connection(name string) {
+	if !c.Settled(name) {
+		c.Add("/connection", "template-not-taken", "the name of a connection is no template")
+	}
 }
 
 // Settled reports whether a value is what it will be: no text in it is a template that is not
@@ -151,6 +190,8 @@ type Call[P Params] struct {
 	Key        string // the same in every attempt, different for every effect
 	User       automation.User
 	Enrollment automation.Enrollment
+
+	ref postgres.VisitRef
 }
 
 // Output is what an action did.
@@ -158,7 +199,8 @@ type Output struct {
 	What   string         // in words, for the timeline; without secrets
 	Values map[string]any // what later steps can use as steps.<id>.<name>
 
-	skipped bool // it came too late, and did nothing
+	skipped bool          // it came too late, and did nothing
+	pending time.Duration // for how long the rest of what it gives may still come; 0: this is all
 }
 
 // done is the output as it is recorded.
@@ -177,6 +219,9 @@ type inside[P Params] interface {
 	DoInside(ctx context.Context, tx *postgres.Inside, c Call[P]) (Output, error)
 }
 
+// pending is params of an outside action whose answer may be given later.
+type pending interface{ Pends() }
+
 // runner runs one visit of an action behind the gate.
 // It reports whether the enrollment completed with the step.
 type runner func(ctx context.Context, ref postgres.VisitRef, last bool) (completed bool, err error)
@@ -184,6 +229,11 @@ type runner func(ctx context.Context, ref postgres.VisitRef, last bool) (complet
 func add[P Params](s *Set, a outside[P]) {
 	kind := enter[P](s)
 	s.byKind[kind] = func(ctx context.Context, ref postgres.VisitRef, last bool) (completed bool, err error) {
+		if _, pends := any(*new(P)).(pending); pends {
+			if err := s.DB.StillPending(ctx, ref); err != nil {
+				return false, err
+			}
+		}
 		gate, err := s.DB.BeginVisit(ctx, ref, kind)
 		if err != nil || gate.Done {
 			return false, err
@@ -191,6 +241,11 @@ func add[P Params](s *Set, a outside[P]) {
 		out, err := perform(ctx, s, s.DB, gate, ref, a.Do)
 		if err != nil {
 			return false, s.fail(ctx, ref, postgres.Failure{Kind: kind}, err)
+		}
+		if out.pending > 0 {
+			ctx, cancel := lasting(ctx)
+			defer cancel()
+			return false, s.DB.Suspend(ctx, ref, gate.Now.Add(out.pending), cut(out.What))
 		}
 		return s.finish(ctx, gate, ref, out, last)
 	}
@@ -222,8 +277,8 @@ func enter[P Params](s *Set) (kind string) {
 	s.rehearsals[kind] = rehearse[P](s)
 	title, description := zero.About()
 	s.catalog.Actions = append(s.catalog.Actions, automation.ActionKind{
-		Kind: kind, Title: title, Description: description, FirstTry: zero.FirstTry(),
-		Schema: schemaOf(reflect.TypeFor[P]()),
+		Kind: kind, Title: title, Description: description, FirstTry: zero.FirstTry(), Connection: connectionOf(zero),
+		Schema: schemaOf(reflect.TypeFor[P]()), Outputs: outputsOf(zero),
 		Check: func(with map[string]any, properties automation.Properties) automation.Problems {
 			c := &Checking{Properties: properties, Templates: true}
 			s.templates.check(with, "", properties, &c.Problems)
@@ -260,7 +315,7 @@ func perform[P Params](ctx context.Context, s *Set, in versions, g *postgres.Gat
 	if err != nil || out.skipped {
 		return out, err
 	}
-	call := Call[P]{Key: automation.EffectKey(ref.EnrollmentID, ref.Step, ref.Visit), User: g.User, Enrollment: g.Enrollment}
+	call := Call[P]{ref: ref, Key: automation.EffectKey(ref.EnrollmentID, ref.Step, ref.Visit), User: g.User, Enrollment: g.Enrollment}
 	with, err := s.templates.render(step.With, escapingOf(call.Params), scopeOf(g, version))
 	if err != nil {
 		return Output{}, err

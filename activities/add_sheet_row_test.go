@@ -53,6 +53,7 @@ func TestAddSheetRowFailsForGoodOrForNow(t *testing.T) {
 	app := b.fails("add_sheet_row", enrollment)
 	require.False(t, app.NonRetryable())
 	require.Equal(t, time.Minute, app.NextRetryDelay())
+	b.withSheets() // as after a restart: what asked to wait is left alone until then
 	b.do("add_sheet_row", enrollment)
 	require.Len(t, b.sent(world.KindSheetRow), 2)
 }

@@ -19,7 +19,7 @@ import (
 
 func TestCatalogIsSortedAndDescribesEveryAction(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []string{"add_sheet_row", "add_to_team", "create_task", "enroll", "format", "notify", "remove_from_team", "send_email", "send_slack", "send_webhook", "set_property", "unenroll"}, catalog().Kinds())
+	require.Equal(t, []string{"add_sheet_row", "add_to_team", "call", "create_task", "enroll", "format", "notify", "remove_from_team", "send_email", "send_slack", "send_webhook", "set_property", "unenroll", "update_sheet_row"}, catalog().Kinds())
 	for _, kind := range catalog().Actions {
 		require.NotEmpty(t, kind.Title, kind.Kind)
 		require.Regexp(t, `^[A-Z].*\.$`, kind.Description, kind.Kind)
@@ -48,6 +48,7 @@ func TestSchemasOfTheCatalogAreThoseOfTheParams(t *testing.T) {
 		activities.SendWebhookParams{},
 		activities.SetPropertyParams{},
 		activities.UnenrollParams{},
+		activities.UpdateSheetRowParams{},
 	} {
 		t.Run(params.Kind(), func(t *testing.T) {
 			t.Parallel()

@@ -33,6 +33,14 @@ func (CreateTaskParams) About() (title, description string) {
 // FirstTry is short: our own database.
 func (CreateTaskParams) FirstTry() time.Duration { return 5 * time.Second }
 
+// Gives says what later steps can use.
+func (CreateTaskParams) Gives() map[string]string {
+	return map[string]string{
+		"task":     "The id of the task.",
+		"assignee": "The id of the user who has it.",
+	}
+}
+
 // Check wants a title, and a due time that can be read.
 func (p CreateTaskParams) Check(c *Checking) {
 	c.Require("title", p.Title)

@@ -30,6 +30,15 @@ func (EnrollParams) About() (title, description string) {
 // FirstTry is short: our own database.
 func (EnrollParams) FirstTry() time.Duration { return 5 * time.Second }
 
+// Gives says what later steps can use.
+func (EnrollParams) Gives() map[string]string {
+	return map[string]string{
+		"enrolled":   "Whether the user was enrolled.",
+		"enrollment": "The id of the enrollment, where the user was enrolled.",
+		"reason":     "Why not, where the user was not.",
+	}
+}
+
 // Check wants a workflow.
 func (p EnrollParams) Check(c *Checking) { checkWorkflow(c, p.Workflow) }
 
@@ -67,6 +76,11 @@ func (UnenrollParams) About() (title, description string) {
 
 // FirstTry is short: our own database.
 func (UnenrollParams) FirstTry() time.Duration { return 5 * time.Second }
+
+// Gives says what later steps can use.
+func (UnenrollParams) Gives() map[string]string {
+	return map[string]string{"unenrolled": "Whether the user was in it."}
+}
 
 // Check wants a workflow.
 func (p UnenrollParams) Check(c *Checking) { checkWorkflow(c, p.Workflow) }

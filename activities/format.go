@@ -28,6 +28,11 @@ func (FormatParams) About() (title, description string) {
 // FirstTry is short: nothing leaves.
 func (FormatParams) FirstTry() time.Duration { return 5 * time.Second }
 
+// Gives says what later steps can use.
+func (FormatParams) Gives() map[string]string {
+	return map[string]string{"<name>": "Each of the texts, by its name."}
+}
+
 // outputName is what templates can speak of.
 var outputName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 

@@ -56,18 +56,26 @@ func newBench(t *testing.T) *bench {
 	b.db, err = postgres.Open(t.Context(), postgres.Config{URL: b.url, Catalog: catalog()})
 	require.NoError(t, err)
 	t.Cleanup(b.db.Close)
+	b.deps = activities.Deps{DB: b.db, WebhookSecrets: []string{secret}, Metrics: activities.NewMetrics(b.metrics)}
+	b.renew()
+	return b
+}
+
+// renew makes the ways outside anew, as a restart does: what was asked to wait for is forgotten.
+func (b *bench) renew() {
+	b.Helper()
+	var err error
 	guard := connect.Guard{AllowAddrs: []netip.AddrPort{netip.MustParseAddrPort(b.world.HTTPAddr()), netip.MustParseAddrPort(b.world.SMTPAddr())}}
 	client := connect.NewHTTPClient(guard)
-	b.deps = activities.Deps{DB: b.db, Webhook: webhook.New(client), WebhookSecrets: []string{secret}, Metrics: activities.NewMetrics(b.metrics)}
+	b.deps.Webhook = webhook.New(client)
 	b.deps.Mail, err = email.New(email.Config{
 		Addr: b.world.SMTPAddr(), From: "rollcall@example.com", TLS: email.None, DialContext: connect.NewDialer(guard).DialContext,
 	})
-	require.NoError(t, err)
-	t.Cleanup(b.deps.Mail.Close)
+	require.NoError(b, err)
+	b.Cleanup(b.deps.Mail.Close)
 	b.deps.Slack, err = slack.New(slack.Config{Token: "xoxb-test", APIURL: b.world.SlackURL()}, client)
-	require.NoError(t, err)
+	require.NoError(b, err)
 	b.register(b.deps)
-	return b
 }
 
 // withSheets adds Google Sheets, whose key takes a while to make.
@@ -96,7 +104,7 @@ func (b *bench) in(t *testing.T) *bench {
 	t.Helper()
 	copied := *b
 	copied.T = t
-	copied.register(b.deps)
+	copied.renew()
 	return &copied
 }
 

@@ -30,6 +30,11 @@ func (NotifyParams) About() (title, description string) {
 // FirstTry is short: our own database.
 func (NotifyParams) FirstTry() time.Duration { return 5 * time.Second }
 
+// Gives says what later steps can use.
+func (NotifyParams) Gives() map[string]string {
+	return map[string]string{"users": "The ids of those who were told."}
+}
+
 // Check wants a recipient and a text.
 func (p NotifyParams) Check(c *Checking) {
 	c.RequireOne("to", p.To)

@@ -24,6 +24,9 @@ func (s *Set) act(ctx context.Context, kind string, run runner, in workflows.Ste
 	if shut, ok := errors.AsType[*postgres.ShutError](err); ok {
 		return workflows.ActionResult{Outcome: workflows.Shut, Until: shut.Until, Shown: shut.Shown}, nil
 	}
+	if pending, ok := errors.AsType[*postgres.PendingError](err); ok {
+		return workflows.ActionResult{Outcome: workflows.Pending, Until: pending.Until, Shown: pending.Shown}, nil
+	}
 	outcome, err := judged(err)
 	if err != nil {
 		s.Metrics.failed(kind)
@@ -146,6 +149,15 @@ func (s *Set) beginWait(ctx context.Context, in workflows.WaitInput) (workflows.
 
 func (s *Set) endWait(ctx context.Context, in workflows.WaitInput) (workflows.WaitResult, error) {
 	return awaiting(s.DB.EndWait(ctx, refOf(in.StepInput), in.TimedUp))
+}
+
+func (s *Set) endCall(ctx context.Context, in workflows.WaitInput) (workflows.WaitResult, error) {
+	result, err := awaiting(s.DB.EndCall(ctx, refOf(in.StepInput), in.TimedUp))
+	if err != nil && permanent(err) {
+		s.Metrics.failed(CallParams{}.Kind())
+		err = failure(err)
+	}
+	return result, err
 }
 
 func awaiting(a postgres.Awaiting, err error) (workflows.WaitResult, error) {

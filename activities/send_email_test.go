@@ -9,6 +9,7 @@ import (
 	"rollcall/activities"
 	"rollcall/automation"
 	"rollcall/devstack/world"
+	"rollcall/filter"
 )
 
 func TestSendEmailSendsOneMail(t *testing.T) {
@@ -48,27 +49,54 @@ func TestSendEmailReachesEveryKindOfRecipient(t *testing.T) {
 		{"a user with the prefix", `"user:cleo"`, []string{"cleo@example.com"}},
 		{"the manager", `"manager"`, []string{"bob@example.com"}},
 		{"a team", `"team:support"`, []string{"cleo@example.com", "dan@example.com"}},
+		{"a property with an address", `"property:email"`, []string{"ada@example.com"}},
+		{"a property with a user", `"property:buddy"`, []string{"cleo@example.com"}},
+		{"a property with several users", `["property:watchers", "x@example.com"]`, []string{"bob@example.com", "dan@example.com", "x@example.com"}},
 		{"one address twice", `["bob@example.com", "manager"]`, []string{"bob@example.com"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
 			people(b)
+			b.declare(property("buddy", filter.User), property("watchers", filter.Users))
+			b.user("ada", properties{"buddy": "cleo", "watchers": []any{"dan", "bob"}})
 			b.do("send_email", b.step("w", "ada", "send_email", `{"to": `+tt.to+`, "subject": "s", "body": "b"}`))
-			require.Equal(t, tt.want, b.only(world.KindEmail).To)
+			require.ElementsMatch(t, tt.want, b.only(world.KindEmail).To)
 		})
 	}
+}
+
+func TestSendEmailNamesASenderAndWhereAnswersGo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	people(b)
+	b.do("send_email", b.step("w", "ada", "send_email", `{"to": "ada", "subject": "s", "body": "b",
+		"from_name": "{{ user.first_name }}'s \"Team\"", "reply_to": ["manager", "hr@example.com"]}`))
+	mail := b.only(world.KindEmail)
+	require.Equal(t, "rollcall@example.com", mail.From)
+	require.Equal(t, `"Ada's \"Team\"" <rollcall@example.com>`, mail.Headers["from"])
+	require.Equal(t, "<hr@example.com>, <bob@example.com>", mail.Headers["reply-to"])
+	require.Equal(t, []string{"ada@example.com"}, mail.To)
+
+	b.user("ada", properties{"first_name": "Ada\r\nBcc: mallory@example.com"})
+	b.failsForGood("send_email", b.step("name", "ada", "send_email", `{"to": "ada", "subject": "s", "body": "b", "from_name": "{{ user.first_name }}"}`), "name of the sender holds a line break")
+	b.failsForGood("send_email", b.step("reply", "ada", "send_email", `{"to": "ada", "subject": "s", "body": "b", "reply_to": "x@example.com\r\nBcc: y@example.com"}`), "address holds a line break")
+	b.failsForGood("send_email", b.step("nobody", "ada", "send_email", `{"to": "ada", "subject": "s", "body": "b", "reply_to": "finn"}`), `user "finn" has no email address`)
+	b.only(world.KindEmail)
 }
 
 func TestSendEmailFailsForGoodWhereNobodyCanBeReached(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	people(b)
+	b.user("ada", properties{"job_title": "team:support"})
 	for i, tt := range []struct{ name, to, message string }{
 		{"an unknown user", `"user:zoe"`, `there is no user "zoe" to send to`},
 		{"a name that is no address", `"zoe"`, "address must hold one @"},
 		{"a user without an address", `"finn"`, `user "finn" has no email address`},
 		{"a team without members", `"team:nobody"`, `team "nobody" has no active members to send to`},
+		{"a property without a value", `"property:phone"`, `the user has no phone to send to`},
+		{"a property that names a team", `"property:job_title"`, "address must hold one @"},
 		{"an address with a name", `"Cleo <cleo@example.com>"`, "address has no valid"},
 		{"an address with a line break", `"cleo@example.com\r\nBcc: mallory@example.com"`, "address"},
 	} {
@@ -149,6 +177,10 @@ func TestAnActionWhoseConnectorIsNotConfiguredFailsForGood(t *testing.T) {
 		"send_slack":    {`{"to": "#people", "text": "x"}`, "slack is not configured"},
 		"send_webhook":  {`{"url": "https://example.com/"}`, "webhooks are not configured"},
 		"add_sheet_row": {`{"spreadsheet": "s", "values": {"A": "1"}}`, "google sheets is not configured"},
+		"update_sheet_row": {
+			`{"spreadsheet": "s", "lookup": {"column": "Id", "value": "1"}, "values": {"A": "1"}}`,
+			"google sheets is not configured",
+		},
 	} {
 		b.failsForGood(kind, b.step(kind, "ada", kind, tt.with), tt.message)
 	}
@@ -162,5 +194,11 @@ func TestSendEmailIsCheckedAtPublication(t *testing.T) {
 		{Pointer: "", Code: "required", Message: "body or html is required"},
 	}, check(t, "send_email", `{}`))
 	require.Equal(t, problem("/cc", "wrong-type", "must be a list, is true or false"), check(t, "send_email", `{"to": "ada", "cc": true, "subject": "s", "body": "b"}`))
-	require.Empty(t, check(t, "send_email", `{"to": ["ada", "{{ user.email }}"], "subject": "s", "html": "<p>"}`))
+	require.Empty(t, check(t, "send_email", `{"to": ["ada", "{{ user.email }}", "property:manager"], "subject": "s", "html": "<p>", "reply_to": "property:{{ user.phone }}", "from_name": "{{ user.first_name }}"}`))
+	require.Equal(t, automation.Problems{
+		{Pointer: "/to", Code: "unknown-property", Message: `there is no property "nmae"`},
+		{Pointer: "/cc", Code: "invalid-value", Message: `the property "super_admin" names nobody: it is a bool`},
+		{Pointer: "/reply_to", Code: "unknown-property", Message: `there is no property ""`},
+		{Pointer: "/from_name", Code: "invalid-value", Message: "name of the sender must not look like an address"},
+	}, check(t, "send_email", `{"to": "ada, property:nmae", "cc": ["property:super_admin"], "reply_to": "property:", "subject": "s", "body": "b", "from_name": "boss@example.com"}`))
 }

@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -20,11 +21,14 @@ func TestSendSlackPostsToEveryKindOfRecipient(t *testing.T) {
 		{"a user with the prefix", "user:cleo", "", "cleo@example.com"},
 		{"a user of a template", "{{ user.manager }}", "", "bob@example.com"},
 		{"the manager", "manager", "", "bob@example.com"},
+		{"a property with a user", "property:manager", "", "bob@example.com"},
+		{"a property with a channel", "property:job_title", "#adas", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
 			people(b)
+			b.user("ada", properties{"job_title": "#adas"})
 
 			v := b.do("send_slack", b.step("w", "ada", "send_slack", map[string]any{"to": tt.to, "text": "Hello {{ user.first_name }}"}))
 
@@ -48,6 +52,24 @@ func TestValuesInASlackMessageCannotMention(t *testing.T) {
 	b.do("send_slack", b.step("w", "ada", "send_slack", `{"to": "#people", "text": "<!here> {{ user.first_name }} {{ user.last_name | upcase }}"}`))
 
 	require.Equal(t, "<!here> &lt;!channel&gt; &lt;HTTPS://EXAMPLE.COM|BANK&gt; &amp; CO", b.only(world.KindSlack).Text)
+}
+
+func TestBlocksOfASlackMessageAreRenderedAndEscaped(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.user("ada", properties{"first_name": "<!channel>", "last_name": `"}}, {"type": "evil`})
+
+	b.do("send_slack", b.step("w", "ada", "send_slack", `{"to": "#people", "text": "new: {{ user.first_name }}", "blocks": [
+		{"type": "header", "text": {"type": "plain_text", "text": "New colleague", "emoji": true}},
+		{"type": "section", "fields": [{"type": "mrkdwn", "text": "<!here> *{{ user.first_name }}*"}, {"type": "mrkdwn", "text": "{{ user.last_name }}"}]},
+		{"type": "divider"}]}`))
+
+	message := b.only(world.KindSlack)
+	require.Equal(t, "new: &lt;!channel&gt;", message.Text)
+	require.JSONEq(t, `[
+		{"type": "header", "text": {"type": "plain_text", "text": "New colleague", "emoji": true}},
+		{"type": "section", "fields": [{"type": "mrkdwn", "text": "<!here> *&lt;!channel&gt;*"}, {"type": "mrkdwn", "text": "\"}}, {\"type\": \"evil"}]},
+		{"type": "divider"}]`, string(message.Blocks))
 }
 
 func TestSendSlackFailsForGoodWhereItIsNotOneRecipient(t *testing.T) {
@@ -85,6 +107,13 @@ func TestRefusalOfSlackIsJudged(t *testing.T) {
 	require.Equal(t, automation.StepRunning, b.visit(enrollment, "it").Status)
 	require.Contains(t, b.visit(enrollment, "it").Error, "429")
 
+	app = b.fails("send_slack", enrollment)
+	require.False(t, app.NonRetryable())
+	require.Equal(t, "busy", app.Type())
+	require.GreaterOrEqual(t, app.NextRetryDelay(), 30*time.Second)
+	require.Contains(t, b.visit(enrollment, "it").Error, "the receiver asked to wait; next try in ")
+
+	b.renew()
 	b.do("send_slack", enrollment)
 	require.Equal(t, "x", b.only(world.KindSlack).Text)
 }
@@ -96,4 +125,19 @@ func TestSendSlackIsCheckedAtPublication(t *testing.T) {
 		{Pointer: "/text", Code: "required", Message: "text is required"},
 	}, check(t, "send_slack", `{}`))
 	require.Equal(t, problem("/to", "wrong-type", "must be a text, is a list"), check(t, "send_slack", `{"to": ["#a"], "text": "x"}`))
+	require.Equal(t, problem("/to", "unknown-property", `there is no property "nmae"`), check(t, "send_slack", `{"to": "property:nmae", "text": "x"}`))
+	require.Equal(t, problem("/text", "required", "text is required"), check(t, "send_slack", `{"to": "#a", "blocks": [{"type": "divider"}]}`))
+	for blocks, want := range map[string]automation.Problems{
+		`[{"type": "divider"}, {"text": "x"}]`: problem("/blocks/1/type", "required", "a block must have a type"),
+		`[{"type": 7}]`:                        problem("/blocks/0/type", "required", "a block must have a type"),
+		`[null]`:                               problem("/blocks/0/type", "required", "a block must have a type"),
+		`[{"type": "{{ user.id }}"}]`:          problem("/blocks/0/type", "invalid-value", "the type of a block must not be a template"),
+		`["divider"]`:                          problem("/blocks/0", "wrong-type", "must be an object, is a text"),
+		`{"type": "divider"}`:                  problem("/blocks", "wrong-type", "must be a list, is an object"),
+		`[{"type": "x", "text": ["{{ user.nmae }}"]}]`:                 problem("/blocks/0/text/0", "unknown-property", "the template asks for user.nmae, and there is no such property"),
+		"[" + strings.Repeat(`{"type": "x"}, `, 50) + `{"type": "x"}]`: problem("/blocks", "too-many", "a message has at most 50 blocks"),
+		"[" + strings.Repeat(`{"type": "x"}, `, 49) + `{"type": "x"}]`: nil,
+	} {
+		require.Equal(t, want, check(t, "send_slack", `{"to": "#a", "text": "x", "blocks": `+blocks+`}`), blocks)
+	}
 }

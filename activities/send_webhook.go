@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,22 +10,21 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/connect"
+	"rollcall/automation"
 	"rollcall/connect/webhook"
 )
 
 // SendWebhook calls another system, signed by Standard Webhooks. The key is the webhook-id.
-type SendWebhook struct {
-	webhook *webhook.Sender
-	secrets []string
-}
+type SendWebhook struct{ *Deps }
 
 // SendWebhookParams is the "with" of a send_webhook step.
 type SendWebhookParams struct {
-	URL     string            `json:"url" doc:"Where it goes. The host must not be a template."`
+	URL     string            `json:"url,omitempty" doc:"Where it goes. The host must not be a template. With a connection: what follows its address, or nothing."`
 	Method  string            `json:"method,omitempty" doc:"POST if left out; or GET, PUT, PATCH, DELETE."`
 	Headers map[string]string `json:"headers,omitempty" doc:"More headers."`
 	Body    any               `json:"body,omitempty" doc:"Sent as JSON. Left out: the user, the event and the enrollment."`
+
+	Connection string `json:"connection,omitempty" doc:"The connection whose address, headers and signature are used."`
 }
 
 // Kind names the action.
@@ -40,12 +38,24 @@ func (SendWebhookParams) About() (title, description string) {
 // FirstTry is short: the receiver knows a repetition by its webhook-id.
 func (SendWebhookParams) FirstTry() time.Duration { return 5 * time.Second }
 
+// Gives says what later steps can use.
+func (SendWebhookParams) Gives() map[string]string {
+	return map[string]string{
+		"status": "The status of the answer, such as 200.",
+		"body":   "The answer, where it is JSON; of its first 4 KiB.",
+	}
+}
+
 // Check judges what is sent.
 func (p SendWebhookParams) Check(c *Checking) {
-	if c.Require("url", p.URL); p.URL == "" {
+	c.Connection(p.Connection)
+	switch {
+	case p.Connection == "" && p.URL == "":
+		c.Add("/url", "required", "url is required, unless a connection is named")
 		return
+	case p.Connection == "" || strings.Contains(p.URL, "://"):
+		p.checkURL(c)
 	}
-	p.checkURL(c)
 	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 	if p.Method != "" && c.Settled(p.Method) && !slices.Contains(methods, p.Method) {
 		c.Add("/method", "invalid-method", "the method is GET, POST, PUT, PATCH or DELETE")
@@ -70,21 +80,20 @@ func (p SendWebhookParams) checkURL(c *Checking) {
 	}
 }
 
+// ConnectionKind is that of the connections that a step may name.
+func (SendWebhookParams) ConnectionKind() string { return automation.WebhookConnection }
+
 // Foresee says what a receiver answers that takes it.
 func (SendWebhookParams) Foresee() map[string]any { return map[string]any{"status": http.StatusOK} }
 
 // Do sends the request.
 func (a *SendWebhook) Do(ctx context.Context, c Call[SendWebhookParams]) (Output, error) {
-	if a.webhook == nil {
-		return Output{}, connect.Permanent(errors.New("webhooks are not configured"))
-	}
 	body, err := c.Params.body(&c)
 	if err != nil {
 		return Output{}, err
 	}
-	answer, err := a.webhook.Send(ctx, webhook.Request{
-		ID: c.Key, Method: c.Params.Method, URL: c.Params.URL, Headers: c.Params.Headers, Body: body, Secrets: a.secrets,
-	})
+	r := webhook.Request{ID: c.Key, Method: c.Params.Method, URL: c.Params.URL, Headers: c.Params.Headers, Body: body}
+	answer, err := a.send(ctx, c.Params.Connection, &r)
 	if err != nil {
 		return Output{}, err
 	}
@@ -93,7 +102,7 @@ func (a *SendWebhook) Do(ctx context.Context, c Call[SendWebhookParams]) (Output
 	if json.Unmarshal(answer.Body, &decoded) == nil {
 		values["body"] = storableJSON(decoded)
 	}
-	return Output{What: fmt.Sprintf("called %s: %d", host(c.Params.URL), answer.Status), Values: values}, nil
+	return Output{What: fmt.Sprintf("called %s: %d", host(r.URL), answer.Status), Values: values}, nil
 }
 
 func (p SendWebhookParams) body(c *Call[SendWebhookParams]) ([]byte, error) {
@@ -105,11 +114,7 @@ func (p SendWebhookParams) body(c *Call[SendWebhookParams]) ([]byte, error) {
 		body = map[string]any{
 			"type": "workflow." + c.Enrollment.Workflow,
 			"data": map[string]any{
-				"user":  map[string]any{"id": c.User.ID, "properties": c.User.Properties},
-				"event": c.Enrollment.Event,
-				"enrollment": map[string]any{
-					"id": c.Enrollment.ID, "workflow": c.Enrollment.Workflow, "version": c.Enrollment.Version,
-				},
+				"user": userOf(c.User), "event": c.Enrollment.Event, "enrollment": enrollmentOf(&c.Enrollment),
 			},
 		}
 	}

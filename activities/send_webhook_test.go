@@ -154,6 +154,7 @@ func TestAnswersToWebhooksAreJudged(t *testing.T) {
 			v := b.visit(enrollment, "it")
 			require.Equal(t, automation.StepRunning, v.Status)
 			require.Equal(t, "send webhook: "+tt.errors, v.Error)
+			b.renew() // what asked to wait is left alone until then
 			b.do("send_webhook", enrollment)
 		})
 	}
@@ -215,7 +216,7 @@ func TestSendWebhookIsCheckedAtPublication(t *testing.T) {
 	t.Parallel()
 	inHost := problem("/url", "template-in-host", "the scheme and the host of an address must not be templates")
 	for url, want := range map[string]automation.Problems{
-		"":                                              problem("/url", "required", "url is required"),
+		"":                                              problem("/url", "required", "url is required, unless a connection is named"),
 		"ftp://example.com/":                            problem("/url", "invalid-url", "url must begin with https:// or http://"),
 		"https://":                                      problem("/url", "invalid-url", "url has no host"),
 		"https://user:password@example.com/":            problem("/url", "invalid-url", "url must not hold a user or password"),

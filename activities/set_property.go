@@ -40,6 +40,15 @@ func (SetPropertyParams) About() (title, description string) {
 // FirstTry is short: our own database.
 func (SetPropertyParams) FirstTry() time.Duration { return 5 * time.Second }
 
+// Gives says what later steps can use.
+func (SetPropertyParams) Gives() map[string]string {
+	return map[string]string{
+		"changed": "Whether it was another value before.",
+		"old":     "The value before, where it changed.",
+		"new":     "The value now, where it changed.",
+	}
+}
+
 // Check judges the mode and, where it is settled, the value.
 func (p SetPropertyParams) Check(c *Checking) {
 	c.Require("property", p.Property)

@@ -29,6 +29,15 @@ func (AddToTeamParams) About() (title, description string) {
 // FirstTry is short: our own database.
 func (AddToTeamParams) FirstTry() time.Duration { return 5 * time.Second }
 
+// Gives says what later steps can use.
+func (AddToTeamParams) Gives() map[string]string {
+	return map[string]string{
+		"changed": "Whether the user was not in the team before.",
+		"old":     "The teams before, where they changed.",
+		"new":     "The teams now, where they changed.",
+	}
+}
+
 // Check wants a team that there is.
 func (p AddToTeamParams) Check(c *Checking) { checkTeam(c, p.Team) }
 
@@ -59,6 +68,11 @@ func (RemoveFromTeamParams) About() (title, description string) {
 
 // FirstTry is short: our own database.
 func (RemoveFromTeamParams) FirstTry() time.Duration { return 5 * time.Second }
+
+// Gives says what later steps can use.
+func (RemoveFromTeamParams) Gives() map[string]string {
+	return map[string]string{"changed": "Whether the user was in the team."}
+}
 
 // Check wants a team that there is.
 func (p RemoveFromTeamParams) Check(c *Checking) { checkTeam(c, p.Team) }

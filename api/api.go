@@ -42,6 +42,8 @@ type Deps struct {
 	RateLimit   float64      // requests a second of one key; 0: any number
 	FastForward bool         // enrollments may be asked for whose waits Temporal skips
 
+	// Connections changes and tries them.
+	Connections Connections
 	// Simulate tries a workflow out.
 	Simulate func(ctx context.Context, trial automation.Simulation) (*automation.Simulated, error)
 
@@ -104,7 +106,7 @@ func config(version string) huma.Config {
 // routes is every operation of the API.
 func (s *server) routes() {
 	const users, properties, events, workflows, enrollments, catalogue = "Users", "Properties", "Events", "Workflows", "Enrollments", "Catalogue"
-	const keys = "Keys"
+	const keys, hooks, connections = "Keys", "Hooks", "Connections"
 
 	operation(s, users, "GET", "/v1/users", "list-users", "List users", s.listUsers)
 	operation(s, users, "POST", "/v1/users/batch", "write-users", "Create or change many users", s.writeUsers)
@@ -121,6 +123,13 @@ func (s *server) routes() {
 
 	operation(s, events, "POST", "/v1/events", "send-event", "Send one event", s.sendEvent, taken)
 	operation(s, events, "POST", "/v1/events/batch", "send-events", "Send up to 1,000 events", s.sendEvents, taken)
+
+	operation(s, hooks, "GET", "/v1/hooks", "list-hooks", "List the incoming webhooks", s.listHooks)
+	operation(s, hooks, "GET", "/v1/hooks/{hook}", "get-hook", "Read an incoming webhook", s.getHook)
+	operation(s, hooks, "PUT", "/v1/hooks/{hook}", "put-hook", "Make an incoming webhook, or change what its deliveries mean", s.putHook, createdOrChanged, grants)
+	operation(s, hooks, "DELETE", "/v1/hooks/{hook}", "delete-hook", "Delete an incoming webhook that no workflow uses", s.deleteHook)
+	operation(s, hooks, "POST", "/v1/hooks/{hook}/rotate", "rotate-hook", "Give an incoming webhook a new token; the old one is good for another 24 hours", s.rotateHook, grants)
+	operation(s, hooks, "POST", "/v1/hooks/{hook}", "deliver", "Deliver to an incoming webhook, by its token", s.deliver, delivered)
 
 	operation(s, workflows, "GET", "/v1/workflows", "list-workflows", "List workflows", s.listWorkflows)
 	operation(s, workflows, "POST", "/v1/workflows/validate", "validate-workflow", "Tell all problems of a definition", s.validateWorkflow, definitionBody)
@@ -162,11 +171,20 @@ func (s *server) routes() {
 	operation(s, enrollments, "POST", "/v1/tasks/{id}/reopen", "reopen-task", "Note that a task is not done after all", s.setTask(false))
 	operation(s, enrollments, "GET", "/v1/notifications", "list-notifications", "List notifications, newest first", s.listNotifications)
 
+	operation(s, connections, "GET", "/v1/connections", "list-connections", "List the connections, without their secrets", s.listConnections)
+	operation(s, connections, "GET", "/v1/connections/{name}", "get-connection", "Read a connection, without its secrets", s.getConnection)
+	operation(s, connections, "PUT", "/v1/connections/{name}", "put-connection", "Create a connection or change it", s.putConnection, createdOrChanged)
+	operation(s, connections, "DELETE", "/v1/connections/{name}", "delete-connection", "Delete a connection that no version in use names", s.deleteConnection)
+	operation(s, connections, "POST", "/v1/connections/{name}/test", "test-connection", "Try a connection", s.testConnection)
+
+	operation(s, enrollments, "POST", "/v1/callbacks/{token}", "answer-call", "Answer a call that a step made", s.answerCall, withToken)
+
 	operation(s, keys, "GET", "/v1/keys", "list-keys", "List the API keys, newest first", s.listKeys)
 	operation(s, keys, "POST", "/v1/keys", "create-key", "Make an API key; its text is shown once", s.createKey, created)
 	operation(s, keys, "DELETE", "/v1/keys/{id}", "revoke-key", "End the life of an API key", s.revokeKey)
 
 	operation(s, catalogue, "GET", "/v1/actions", "list-actions", "List the kinds of actions, with their schemas", s.listActions)
+	operation(s, catalogue, "GET", "/v1/connection-kinds", "list-connection-kinds", "List the kinds of connections, with their schemas", s.listConnectionKinds)
 	operation(s, catalogue, "GET", "/v1/triggers", "list-triggers", "List the kinds of triggers and the system's events", s.listTriggers)
 }
 
@@ -208,9 +226,19 @@ func scopeFor(tag, method, path string) automation.Scope {
 	case "Events":
 		return automation.EventsWrite
 	case "Enrollments":
+		if path == "/v1/callbacks/{token}" {
+			return "" // the address has a token
+		}
 		return either(automation.EnrollmentsRead, automation.EnrollmentsWrite)
 	case "Keys":
 		return automation.KeysAdmin
+	case "Connections":
+		return either(automation.WorkflowsRead, automation.ConnectionsWrite)
+	case "Hooks":
+		if method == http.MethodPost && !strings.HasSuffix(path, "/rotate") {
+			return "" // a delivery has a token
+		}
+		return either(automation.WorkflowsRead, automation.ConnectionsWrite)
 	case "Workflows":
 		if method == http.MethodPost {
 			return either(automation.WorkflowsRead, automation.WorkflowsPublish)

@@ -17,8 +17,10 @@ import (
 
 	"rollcall/activities"
 	"rollcall/api"
+	"rollcall/connect"
 	"rollcall/postgres"
 	"rollcall/postgres/pgtest"
+	"rollcall/secrets"
 	"rollcall/simulate"
 	"rollcall/triggers"
 )
@@ -56,7 +58,8 @@ func start(t *testing.T, adjust ...func(*api.Deps)) *service {
 		DB: db, Catalog: catalog, Pump: pump, Starter: starter, Scheduler: triggers.NewScheduler(db, starter, log),
 		Metrics: registry, Log: log, Version: "1.2.3",
 		Temporal: func(context.Context) error { return nil },
-		Simulate: simulate.New(activities.New(activities.Deps{}), db.Prepare).Run,
+		Simulate:    simulate.New(activities.New(activities.Deps{}), db.Prepare).Run,
+		Connections: connections(t, db),
 	}
 	for _, f := range adjust {
 		f(&deps)
@@ -66,6 +69,17 @@ func start(t *testing.T, adjust ...func(*api.Deps)) *service {
 		s.key = deps.Keys[0]
 	}
 	return s
+}
+
+// connections are those of a database, whose ways out reach nothing private.
+func connections(t *testing.T, db *postgres.DB) *activities.Connections {
+	t.Helper()
+	keyset, err := secrets.New()
+	require.NoError(t, err)
+	box, err := secrets.Parse(keyset)
+	require.NoError(t, err)
+	out := activities.Outgoing{Client: connect.NewHTTPClient(connect.Guard{}), DialMail: connect.NewDialer(connect.Guard{Ports: []uint16{25}}).DialContext}
+	return activities.NewConnections(db, box, out)
 }
 
 // in is the same service, for a subtest.
@@ -194,9 +208,11 @@ func (s *service) stored() map[string]string {
 	for _, table := range []string{
 		"users", "properties", "changes", "events", "work_items", "definitions", "versions", "publication",
 		"memberships", "enrollments", "visits", "decisions", "commands", "notifications", "runs", "run_users", "schedules", "interventions",
+		"tasks", "hooks", "connections", "callbacks", "api_keys",
 	} {
 		var text string
-		err := s.conn.QueryRow(s.t.Context(), `select count(*) || ' rows ' || coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from `+table+` t`).Scan(&text)
+		err := s.conn.QueryRow(s.t.Context(), `select count(*) || ' rows ' || coalesce(md5(string_agg(v::text, '|' order by v::text)), '')
+			from (select to_jsonb(t) - 'last_used_at' as v from `+table+` t) t`).Scan(&text)
 		require.NoError(s.t, err)
 		prints[table] = text
 	}

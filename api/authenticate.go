@@ -62,6 +62,8 @@ type gate struct {
 	open   bool                // needs no key
 	static [][sha256.Size]byte // digests of the keys of the configuration
 	find   func(ctx context.Context, text string) (*automation.Key, error)
+	hook   func(ctx context.Context, token string) (*automation.Hook, error)
+	called func(ctx context.Context, token string) (known bool, err error)
 	limit  rate.Limit // requests a second of one caller; 0: any number
 
 	problem func(ctx context.Context, err error) *ProblemDetails
@@ -84,12 +86,12 @@ func (s *server) newGate() *gate {
 	}
 	return &gate{
 		problem: s.problem,
-		open:    !d.RequireKeys && len(d.Keys) == 0, static: static, find: d.DB.KeyByText, limit: rate.Limit(d.RateLimit),
+		open:    !d.RequireKeys && len(d.Keys) == 0, static: static, find: d.DB.KeyByText, hook: d.DB.HookByToken, called: d.DB.CallbackKnown, limit: rate.Limit(d.RateLimit),
 		known: map[[sha256.Size]byte]remembered{}, limiters: map[string]*rate.Limiter{},
 	}
 }
 
-// authenticate wants a key for everything under /v1 and for the metrics.
+// authenticate wants a key for everything under /v1 and for the metrics, and of a delivery to a hook its token.
 func (g *gate) authenticate(c *gin.Context) {
 	path := c.Request.URL.Path
 	if !strings.HasPrefix(path, "/v1/") && path != "/metrics" || c.Request.Method == http.MethodOptions {
@@ -117,6 +119,12 @@ func tooMany(wait time.Duration) *ProblemDetails {
 
 // identify finds out who makes a request. The error is a problem.
 func (g *gate) identify(c *gin.Context) (*caller, error) {
+	switch {
+	case delivers(c):
+		return g.admit(c)
+	case answers(c):
+		return g.admitAnswer(c)
+	}
 	if g.open {
 		return &caller{scopes: automation.Scopes()}, nil
 	}
@@ -127,11 +135,19 @@ func (g *gate) identify(c *gin.Context) (*caller, error) {
 			return who, err
 		}
 	}
-	if wait := g.tooSoon("failures of "+c.ClientIP(), rate.Limit(failuresHour)/60, failuresHour); wait > 0 {
-		return nil, tooMany(wait)
+	if err := g.guessed(c); err != nil {
+		return nil, err
 	}
 	c.Header("WWW-Authenticate", "Bearer")
 	return nil, newProblem(http.StatusUnauthorized, "unauthenticated", "a valid key in the Authorization header is required")
+}
+
+// guessed counts a failed attempt of an address. The error is a problem: there were too many.
+func (g *gate) guessed(c *gin.Context) error {
+	if wait := g.tooSoon("failures of "+c.ClientIP(), rate.Limit(failuresHour)/60, failuresHour); wait > 0 {
+		return tooMany(wait)
+	}
+	return nil
 }
 
 func (g *gate) callerWith(ctx context.Context, text string) (*caller, error) {

@@ -46,18 +46,23 @@ func (b *EventBody) check() error {
 	if len(b.ID) > 255 {
 		p.Add("/id", "event-invalid", "an event id has at most 255 bytes")
 	}
+	b.checkRest(&p, "/occurred_at", "/properties")
+	return automation.Invalid("the event", p)
+}
+
+// checkRest judges the time and the properties, which stand at these pointers.
+func (b *EventBody) checkRest(p *automation.Problems, when, properties string) {
 	if b.OccurredAt != nil {
 		switch age := time.Since(*b.OccurredAt); {
 		case age > oldestTime:
-			p.Add("/occurred_at", "timestamp-too-old", "an event is at most five years old")
+			p.Add(when, "timestamp-too-old", "an event is at most five years old")
 		case age < -time.Hour:
-			p.Add("/occurred_at", "timestamp-in-future", "an event lies at most an hour ahead")
+			p.Add(when, "timestamp-in-future", "an event lies at most an hour ahead")
 		}
 	}
 	if size(b.Properties) > maxEvent {
-		p.Add("/properties", tooLarge, "the properties of an event have at most 32 KiB")
+		p.Add(properties, tooLarge, "the properties of an event have at most 32 KiB")
 	}
-	return automation.Invalid("the event", p)
 }
 
 // size is how many bytes an object has as JSON.

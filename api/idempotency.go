@@ -17,7 +17,7 @@ import (
 // idempotent lets a POST with an Idempotency-Key happen once: asked again, it is answered as before.
 func (s *server) idempotent(c *gin.Context) {
 	key := c.GetHeader("Idempotency-Key")
-	if key == "" || c.Request.Method != http.MethodPost {
+	if key == "" || c.Request.Method != http.MethodPost || unkept(c) {
 		return
 	}
 	if !visible(key) {

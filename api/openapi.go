@@ -14,10 +14,13 @@ func created(o *huma.Operation) { o.DefaultStatus = http.StatusCreated }
 func taken(o *huma.Operation) { o.DefaultStatus = http.StatusAccepted }
 
 // createdOrChanged describes an operation that makes a thing or changes it: two statuses, one form.
-func createdOrChanged(o *huma.Operation) {
+func createdOrChanged(o *huma.Operation) { oneForm(o, http.StatusOK, http.StatusCreated) }
+
+// oneForm describes an operation whose answers have the same form with each of some statuses.
+func oneForm(o *huma.Operation, statuses ...int) {
 	content, headers := map[string]*huma.MediaType{}, map[string]*huma.Param{}
 	o.Responses = map[string]*huma.Response{}
-	for _, status := range []int{http.StatusOK, http.StatusCreated} {
+	for _, status := range statuses {
 		o.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: content, Headers: headers}
 	}
 }

@@ -158,23 +158,26 @@ func TestTheCatalogueDescribesEveryAction(t *testing.T) {
 		slices.Sort(names)
 		kind, _ := action["kind"].(string)
 		fields[kind] = names
-		for _, name := range schema["required"].([]any) {
+		required, _ := schema["required"].([]any)
+		for _, name := range required {
 			require.Contains(t, names, name)
 		}
 	}
 	require.Equal(t, map[string][]string{
-		"add_sheet_row":    {"sheet", "spreadsheet", "values"},
+		"add_sheet_row":    {"connection", "sheet", "spreadsheet", "values"},
 		"add_to_team":      {"team"},
+		"call":             {"at_most", "connection", "headers", "inputs", "url"},
 		"create_task":      {"assignee", "due", "text", "title"},
 		"enroll":           {"workflow"},
 		"format":           {"outputs"},
 		"notify":           {"text", "to"},
 		"remove_from_team": {"team"},
 		"unenroll":         {"reason", "workflow"},
-		"send_email":       {"body", "cc", "html", "subject", "to"},
-		"send_slack":       {"text", "to"},
-		"send_webhook":     {"body", "headers", "method", "url"},
+		"send_email":       {"body", "cc", "connection", "from_name", "html", "reply_to", "subject", "to"},
+		"send_slack":       {"blocks", "connection", "text", "to"},
+		"send_webhook":     {"body", "connection", "headers", "method", "url"},
 		"set_property":     {"append", "clear", "copy", "increment", "property", "remove", "value"},
+		"update_sheet_row": {"connection", "if_missing", "lookup", "sheet", "spreadsheet", "values"},
 	}, fields)
 }
 
@@ -185,7 +188,7 @@ func TestTheCatalogueDescribesEveryTriggerAndEvent(t *testing.T) {
 		Events []map[string]string `json:"events"`
 	}
 	start(t).must(200, "GET", "/v1/triggers", "").into(&out)
-	require.Equal(t, []any{"event", "filter", "schedule", "manual"}, column(out.Items, "kind"))
+	require.Equal(t, []any{"event", "webhook", "filter", "schedule", "manual"}, column(out.Items, "kind"))
 	for _, kind := range out.Items {
 		require.NotEmpty(t, kind["title"])
 		require.NotEmpty(t, kind["description"])

@@ -5,6 +5,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -95,24 +97,30 @@ func (a *App) open(ctx context.Context) (err error) {
 	a.pump = triggers.NewPump(a.db, a.starter, a.log, metrics)
 	a.clock = triggers.NewClock(a.db, a.pump, a.log)
 	a.calendar = triggers.NewScheduler(a.db, a.starter, a.log)
-	if c.Worker {
-		deps, err := c.connectors(ctx)
-		if err != nil {
-			return err
-		}
-		deps.DB, deps.Metrics = a.db, activities.NewMetrics(registry)
-		a.actions = activities.New(deps)
-	}
-	rehearsing := activities.New(activities.Deps{}) // without a way out of the house
-	handler := api.New(api.Deps{
-		Simulate: simulate.New(rehearsing, a.db.Prepare).Run,
-		DB:       a.db, Catalog: catalog, Pump: a.pump, Starter: a.starter, Scheduler: a.calendar, Temporal: a.checkTemporal, Metrics: registry,
-		Decode: converter.NewPayloadCodecHTTPHandler(a.codec), FastForward: c.FastForward, RequireKeys: c.RequireKeys, RateLimit: c.RateLimit, Keys: c.APIKeys, UI: c.uiRoot(), Log: a.log, Version: Version, HealthOnly: !c.API,
-	})
 	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	out := c.outgoing()
+	connections, err := c.connections(a.db, out)
+	if err != nil {
+		return err
+	}
+	if c.Worker {
+		deps, err := c.connectors(ctx, out)
+		if err != nil {
+			return err
+		}
+		deps.DB, deps.Connections, deps.Metrics = a.db, connections, activities.NewMetrics(registry)
+		deps.PublicURL = cmp.Or(strings.TrimSuffix(c.PublicURL, "/"), "http://"+a.Addr())
+		a.actions = activities.New(deps)
+	}
+	rehearsing := activities.New(activities.Deps{}) // without a way out of the house
+	handler := api.New(api.Deps{
+		Simulate: simulate.New(rehearsing, a.db.Prepare).Run, Connections: connections,
+		DB: a.db, Catalog: catalog, Pump: a.pump, Starter: a.starter, Scheduler: a.calendar, Temporal: a.checkTemporal, Metrics: registry,
+		Decode: converter.NewPayloadCodecHTTPHandler(a.codec), FastForward: c.FastForward, RequireKeys: c.RequireKeys, RateLimit: c.RateLimit, Keys: c.APIKeys, UI: c.uiRoot(), Log: a.log, Version: Version, HealthOnly: !c.API,
+	})
 	a.server = &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 16 << 10,

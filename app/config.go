@@ -16,6 +16,8 @@ import (
 	"rollcall/connect/sheets"
 	"rollcall/connect/slack"
 	"rollcall/connect/webhook"
+	"rollcall/postgres"
+	"rollcall/secrets"
 )
 
 // Version is this build's.
@@ -26,6 +28,7 @@ type Config struct {
 	DatabaseURL string
 	MaxConns    int32
 	Listen      string         // host:port of the API, or of health and metrics alone
+	PublicURL   string         // where other systems reach the API; "": at the address that it listens on
 	API         bool           // serves the API
 	Worker      bool           // carries out enrollments
 	APIKeys     []string       // bearer keys that may do everything, besides those in the database
@@ -33,6 +36,7 @@ type Config struct {
 	RateLimit   float64        // requests a second that one key may make; 0: any number
 	Temporal    client.Options // where Temporal is
 	PayloadKeys []string       // encrypt what Temporal stores: 32 bytes in base64 each, the first encrypts; none: it is readable
+	SecretKeys  string         // a Tink keyset, which seals the secrets of connections; "": they can have none
 	TemporalUI  string         // address of Temporal's Web UI, for links
 	TimeZone    string         // the organisation's: where workflows read local times that do not say it; "": UTC
 	Holidays    string         // the organisation's country, whose holidays are no business days; "": none
@@ -50,11 +54,30 @@ type Config struct {
 	AllowHTTP     bool             // plain http as well
 }
 
-// connectors builds the ways out of the building.
-func (c *Config) connectors(ctx context.Context) (activities.Deps, error) {
+// outgoing is how everything leaves that leaves: through the guard.
+func (c *Config) outgoing() activities.Outgoing {
 	guard := connect.Guard{Allow: c.AllowNetworks, AllowAddrs: c.AllowAddrs, AllowHTTP: c.AllowHTTP}
-	outgoing := connect.NewHTTPClient(guard)
-	d := activities.Deps{Webhook: webhook.New(outgoing), WebhookSecrets: c.WebhookSecrets}
+	out := activities.Outgoing{Client: connect.NewHTTPClient(guard)}
+	guard.Ports = []uint16{25, 465, 587, 2525}
+	out.DialMail = connect.NewDialer(guard).DialContext
+	return out
+}
+
+// connections are the named ways out that the database has.
+func (c *Config) connections(db *postgres.DB, out activities.Outgoing) (*activities.Connections, error) {
+	var box *secrets.Box
+	if c.SecretKeys != "" {
+		var err error
+		if box, err = secrets.Parse(c.SecretKeys); err != nil {
+			return nil, fmt.Errorf("keys of secrets: %w: %w", automation.ErrInvalid, err)
+		}
+	}
+	return activities.NewConnections(db, box, out), nil
+}
+
+// connectors builds the ways out of the building.
+func (c *Config) connectors(ctx context.Context, out activities.Outgoing) (activities.Deps, error) {
+	d := activities.Deps{Webhook: webhook.New(out.Client), WebhookSecrets: c.WebhookSecrets}
 	for _, secret := range c.WebhookSecrets {
 		if err := webhook.CheckSecret(secret); err != nil {
 			return d, fmt.Errorf("webhook secret: %w: %w", automation.ErrInvalid, err)
@@ -63,19 +86,18 @@ func (c *Config) connectors(ctx context.Context) (activities.Deps, error) {
 	var err error
 	if c.Mail.Addr != "" {
 		mail := c.Mail
-		guard.Ports = []uint16{25, 465, 587, 2525}
-		mail.DialContext = connect.NewDialer(guard).DialContext
+		mail.DialContext = out.DialMail
 		if d.Mail, err = email.New(mail); err != nil {
 			return d, fmt.Errorf("mail: %w", err)
 		}
 	}
 	if c.Slack.Token != "" || c.Slack.WebhookURL != "" {
-		if d.Slack, err = slack.New(c.Slack, outgoing); err != nil {
+		if d.Slack, err = slack.New(c.Slack, out.Client); err != nil {
 			return d, fmt.Errorf("slack: %w", err)
 		}
 	}
 	if len(c.Sheets.CredentialsJSON) > 0 {
-		if d.Sheets, err = sheets.New(ctx, c.Sheets, outgoing); err != nil {
+		if d.Sheets, err = sheets.New(ctx, c.Sheets, out.Client); err != nil {
 			return d, fmt.Errorf("google sheets: %w", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -55,7 +56,8 @@ type Change struct {
 	Source   string    `json:"source"` // "api", or the enrollment's Temporal workflow id
 }
 
-// Event is a fact about a user. Names that begin with "user." or "property." are the system's own.
+// Event is a fact about a user. Names that begin with "user." or "property." are the system's own, those
+// that begin with "webhook." are of deliveries to hooks.
 type Event struct {
 	ID         string         `json:"id"`
 	Name       string         `json:"name"`
@@ -123,11 +125,15 @@ func CheckCountedEvent(name string) (problem string, ok bool) {
 	return "", true
 }
 
-// Counted reports whether an event that changes emit is kept with the events that were sent.
+// Counted reports whether an event that changes emit, or that is a delivery to a hook, is kept with the
+// events that were sent.
 func Counted(name string) bool {
 	switch name {
 	case EventUserUpdated, EventPropertyChanged, EventUserDeleted:
 		return false
+	}
+	if _, ok := HookOf(name); ok {
+		return true
 	}
 	return slices.ContainsFunc(SystemEvents(), func(k EventKind) bool { return k.Name == name })
 }
@@ -141,6 +147,8 @@ func CheckEventName(name string) (problem string, ok bool) {
 		return "an event name has 1 to 256 bytes", false
 	case systemName.MatchString(name) || name[0] == '$':
 		return `names that begin with "user.", "property." or "$" are the system's own`, false
+	case strings.HasPrefix(name, hookEvents):
+		return `names that begin with "webhook." are those of deliveries to hooks`, false
 	}
 	return "", true
 }

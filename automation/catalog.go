@@ -14,6 +14,13 @@ type ActionKind struct {
 	Description string          `json:"description"` // one sentence
 	Schema      json.RawMessage `json:"schema"`      // JSON Schema of the step's "with"
 
+	// Outputs says by name what later steps can use of such a step; "<name>" stands for names that an
+	// author or another system chooses.
+	Outputs map[string]string `json:"outputs,omitempty"`
+
+	// Connection is the kind of the connections that a step may name; "": none.
+	Connection string `json:"connection,omitempty"`
+
 	// FirstTry is how long the first try may take before it is handed to the long retries.
 	// Zero means that there is no such short first try.
 	FirstTry time.Duration `json:"-"`
@@ -28,6 +35,12 @@ type Catalog struct {
 
 	// CheckTemplate validates a Liquid template outside of an action; nil takes any.
 	CheckTemplate func(source string, properties Properties) Problems
+
+	// ConnectionKind is the kind of the connection of a name; nil takes any.
+	ConnectionKind func(name string) (kind string, ok bool)
+
+	// HasHook reports whether there is a hook of a name; nil takes any.
+	HasHook func(name string) bool
 }
 
 // Find returns the action kind of that name.

@@ -50,18 +50,32 @@ type Document struct {
 	Steps       []Step    `json:"steps"`                 // what happens, in order
 }
 
-// Trigger is one way into a workflow: exactly one of Event, Filter, Schedule and Manual is set.
+// Trigger is one way into a workflow: exactly one of Event, Webhook, Filter, Schedule and Manual is set.
 type Trigger struct {
 	Event    string       `json:"event,omitempty"`    // the name of an event that enrolls its user
+	Webhook  string       `json:"webhook,omitempty"`  // the name of a hook: a delivery to it enrolls the user whom it names
 	Filter   *filter.Tree `json:"filter,omitempty"`   // enrolls when it starts to hold
 	Schedule *Schedule    `json:"schedule,omitempty"` // enrolls at each firing
 	Manual   bool         `json:"manual,omitempty"`   // enrolls on request only
 	Where    *filter.Tree `json:"where,omitempty"`    // asked of the user, and of the event, at the moment of the event or of the firing
 }
 
-// Kind names the kind of trigger: "event", "filter", "schedule" or "manual".
+// Hears is the name of the event that the trigger listens to; "" where it listens to none.
+func (t Trigger) Hears() string { return heardAs(t.Event, t.Webhook) }
+
+// heardAs is the event of a document that says its name, or the hook whose deliveries become it.
+func heardAs(event, hook string) string {
+	if hook != "" {
+		return HookEvent(hook)
+	}
+	return event
+}
+
+// Kind names the kind of trigger: "event", "webhook", "filter", "schedule" or "manual".
 func (t Trigger) Kind() string {
 	switch {
+	case t.Webhook != "":
+		return "webhook"
 	case t.Event != "":
 		return "event"
 	case t.Filter != nil:

@@ -88,6 +88,8 @@ func (c *chart) entrance() string {
 		switch {
 		case t.Event != "":
 			text = t.Event
+		case t.Webhook != "":
+			text = "webhook " + t.Webhook
 		case t.Filter != nil:
 			text = "when " + brief(t.Filter)
 		case t.Schedule != nil:

@@ -91,40 +91,51 @@ type Exit struct {
 // gives the output outcome, "happened" or "timed_out"; which, the position of what happened; and event,
 // the properties of the event.
 type WaitFor struct {
-	Event  string       `json:"event,omitempty"`   // an event of the user that is received after the step was entered
-	Where  *filter.Tree `json:"where,omitempty"`   // asked of the user, and of the event, at that moment
-	Filter *filter.Tree `json:"filter,omitempty"`  // holds for the user, from the beginning or later
-	Any    []Awaited    `json:"any,omitempty"`     // or the first of several
-	AtMost *Duration    `json:"at_most,omitempty"` // how long; left out: for ever
+	Event   string       `json:"event,omitempty"`   // an event of the user that is received after the step was entered
+	Webhook string       `json:"webhook,omitempty"` // or the name of a hook: a delivery to it that names the user
+	Where   *filter.Tree `json:"where,omitempty"`   // asked of the user, and of the event, at that moment
+	Filter  *filter.Tree `json:"filter,omitempty"`  // holds for the user, from the beginning or later
+	Any     []Awaited    `json:"any,omitempty"`     // or the first of several
+	AtMost  *Duration    `json:"at_most,omitempty"` // how long; left out: for ever
 }
 
-// Awaited is one thing to wait for: exactly one of Event and Filter is set.
+// Awaited is one thing to wait for: exactly one of Event, Webhook and Filter is set.
 type Awaited struct {
-	Event  string       `json:"event,omitempty"`
-	Where  *filter.Tree `json:"where,omitempty"`
-	Filter *filter.Tree `json:"filter,omitempty"`
+	Event   string       `json:"event,omitempty"`
+	Webhook string       `json:"webhook,omitempty"`
+	Where   *filter.Tree `json:"where,omitempty"`
+	Filter  *filter.Tree `json:"filter,omitempty"`
 }
+
+// Hears is the name of the event that is waited for; "" where a condition is.
+func (a Awaited) Hears() string { return heardAs(a.Event, a.Webhook) }
+
+// one is the one thing that is waited for where there are not several.
+func (w *WaitFor) one() Awaited { return Awaited{w.Event, w.Webhook, w.Where, w.Filter} }
 
 // Awaits lists what is waited for.
 func (w *WaitFor) Awaits() []Awaited {
 	if len(w.Any) > 0 {
 		return w.Any
 	}
-	return []Awaited{{w.Event, w.Where, w.Filter}}
+	return []Awaited{w.one()}
 }
 
 // String says what is waited for.
 func (w *WaitFor) String() string {
 	var parts []string
 	for _, a := range w.Awaits() {
+		what := a.Event
 		switch {
-		case a.Event != "" && a.Where != nil:
-			parts = append(parts, a.Event+" of a certain kind")
-		case a.Event != "":
-			parts = append(parts, a.Event)
-		default:
-			parts = append(parts, "a condition to hold")
+		case a.Webhook != "":
+			what = "webhook " + a.Webhook
+		case a.Event == "":
+			what = "a condition to hold"
 		}
+		if a.Where != nil && a.Hears() != "" {
+			what += " of a certain kind"
+		}
+		parts = append(parts, what)
 	}
 	text := strings.Join(parts, " or ")
 	if w.AtMost != nil {

@@ -136,29 +136,36 @@ func (v *validator) triggers(triggers []Trigger) {
 	}
 	for i, t := range triggers {
 		at := strictjson.Index("/triggers", i)
-		kinds := 0
-		for _, set := range []bool{t.Event != "", t.Filter != nil, t.Schedule != nil, t.Manual} {
-			if set {
-				kinds++
-			}
-		}
-		if kinds != 1 {
-			v.Add(at, "unknown-trigger-kind", `a trigger has exactly one of "event", "filter", "schedule" and "manual"`)
+		if !exactlyOne(t.Event != "", t.Webhook != "", t.Filter != nil, t.Schedule != nil, t.Manual) {
+			v.Add(at, "unknown-trigger-kind", `a trigger has exactly one of "event", "webhook", "filter", "schedule" and "manual"`)
 			continue
 		}
-		if t.Where != nil && t.Event == "" && t.Schedule == nil {
-			v.Add(at+"/where", "where-not-taken", `only an event trigger and a schedule have a "where"`)
+		if t.Where != nil && t.Hears() == "" && t.Schedule == nil {
+			v.Add(at+"/where", "where-not-taken", `only an event trigger, a webhook and a schedule have a "where"`)
 		}
 		v.triggerParts(t, at)
 	}
+}
+
+func exactlyOne(set ...bool) bool {
+	n := 0
+	for _, is := range set {
+		if is {
+			n++
+		}
+	}
+	return n == 1
 }
 
 func (v *validator) triggerParts(t Trigger, at string) {
 	if t.Event != "" {
 		v.eventName(t.Event, at+"/event")
 	}
+	if t.Webhook != "" {
+		v.hook(t.Webhook, at+"/webhook")
+	}
 	if t.Where != nil {
-		v.filter(t.Where, at+"/where", t.Event != "")
+		v.filter(t.Where, at+"/where", t.Hears() != "")
 	}
 	if t.Schedule != nil {
 		t.Schedule.Validate(at+"/schedule", &v.Problems, v.properties)
@@ -178,6 +185,9 @@ func (v *validator) eventName(name, at string) {
 	if strings.HasPrefix(name, "$") {
 		v.Add(at, "invalid-name", `names that begin with "$" are the system's own`)
 	}
+	if hook, ok := strings.CutPrefix(name, hookEvents); ok {
+		v.hook(hook, at)
+	}
 	if !systemName.MatchString(name) {
 		return
 	}
@@ -187,6 +197,12 @@ func (v *validator) eventName(name, at string) {
 		}
 	}
 	v.Add(at, "unknown-event", "the system emits no event %q", name)
+}
+
+func (v *validator) hook(name, at string) {
+	if !slug.MatchString(name) || v.catalog.HasHook != nil && !v.catalog.HasHook(name) {
+		v.Add(at, "unknown-hook", "there is no hook %q; make it with PUT /v1/hooks/{name}", strictjson.Short(name))
+	}
 }
 
 func (v *validator) filter(t *filter.Tree, at string, event bool) {

@@ -110,6 +110,19 @@ func (v *validator) action(s *Step, at string) {
 		with = map[string]any{}
 	}
 	v.Join(at+"/with", kind.Check(with, v.properties))
+	if name, _ := with["connection"].(string); name != "" && kind.Connection != "" && v.catalog.ConnectionKind != nil {
+		v.connection(name, kind.Connection, at+"/with/connection")
+	}
+}
+
+// connection wants a connection of a kind.
+func (v *validator) connection(name, kind, at string) {
+	switch is, known := v.catalog.ConnectionKind(name); {
+	case !known:
+		v.Add(at, "unknown-connection", "there is no connection %q", name)
+	case is != kind:
+		v.Add(at, "wrong-connection", "the connection %q is of the kind %s, and the step needs one of the kind %s", name, is, kind)
+	}
 }
 
 func (v *validator) waitFor(w *WaitFor, pointer string) {
@@ -117,10 +130,10 @@ func (v *validator) waitFor(w *WaitFor, pointer string) {
 		v.Add(pointer+"/at_most", "delay-out-of-range", "must be more than no time")
 	}
 	if w.Any == nil {
-		v.awaited(Awaited{w.Event, w.Where, w.Filter}, pointer)
+		v.awaited(w.one(), pointer)
 		return
 	}
-	if w.Event != "" || w.Where != nil || w.Filter != nil {
+	if w.one() != (Awaited{}) {
 		v.Add(pointer, "wait-invalid", `"any" stands alone, but for "at_most"`)
 	}
 	if len(w.Any) == 0 || len(w.Any) > MaxArms {
@@ -132,9 +145,12 @@ func (v *validator) waitFor(w *WaitFor, pointer string) {
 }
 
 func (v *validator) awaited(a Awaited, at string) {
-	if (a.Event != "") == (a.Filter != nil) {
-		v.Add(at, "wait-invalid", `a step waits for exactly one of "event" and "filter", or for "any" of several`)
+	if !exactlyOne(a.Event != "", a.Webhook != "", a.Filter != nil) {
+		v.Add(at, "wait-invalid", `a step waits for exactly one of "event", "webhook" and "filter", or for "any" of several`)
 		return
+	}
+	if a.Webhook != "" {
+		v.hook(a.Webhook, at+"/webhook")
 	}
 	if a.Event != "" {
 		v.eventName(a.Event, at+"/event")
@@ -142,8 +158,8 @@ func (v *validator) awaited(a Awaited, at string) {
 			v.Add(at+"/event", "wait-invalid", "nobody who is enrolled can wait for this event")
 		}
 	}
-	if a.Where != nil && a.Event == "" {
-		v.Add(at+"/where", "where-not-taken", `only an event has a "where"`)
+	if a.Where != nil && a.Hears() == "" {
+		v.Add(at+"/where", "where-not-taken", `only an event and a webhook have a "where"`)
 	} else if a.Where != nil {
 		v.filter(a.Where, at+"/where", true)
 	}

@@ -31,13 +31,17 @@ func (db *DB) Definitions(ctx context.Context, after string, limit int) ([]autom
 		select `+definitionColumns+` from definitions where name > $1 order by name limit $2`, after, limit)
 }
 
-// ValidateDocument judges a document against the actions and properties there are.
+// ValidateDocument judges a document against the actions, properties and hooks there are.
 func (db *DB) ValidateDocument(ctx context.Context, d *automation.Document) error {
 	schema, err := db.Properties(ctx)
 	if err != nil {
 		return err
 	}
-	return automation.Invalid("the workflow", d.Validate(db.catalog, schema))
+	known, err := db.knowing(ctx, db.pool)
+	if err != nil {
+		return err
+	}
+	return automation.Invalid("the workflow", d.Validate(known.catalog, schema))
 }
 
 // SaveDraft creates a definition or replaces its draft; what is published stays as it is. Where
@@ -140,7 +144,11 @@ func (db *DB) Publish(ctx context.Context, name string, existing Existing, inFli
 		if err := replaceLive(ctx, tx, &d, epoch, now, &p); err != nil {
 			return err
 		}
-		version, err := db.publishable(document, p.Version, schema) // not cached: it may be rolled back
+		known, err := db.knowing(ctx, tx)
+		if err != nil {
+			return err
+		}
+		version, err := known.publishable(document, p.Version, schema) // not cached: it may be rolled back
 		if err != nil {
 			return err
 		}

@@ -45,7 +45,11 @@ func (db *DB) Foresee(ctx context.Context, name string, m Migration) (*Publicati
 	case err != nil:
 		return nil, err
 	}
-	version, err := db.publishable(document, p.Version, schema)
+	known, err := db.knowing(ctx, db.pool)
+	if err != nil {
+		return nil, err
+	}
+	version, err := known.publishable(document, p.Version, schema)
 	if err != nil {
 		return nil, err
 	}

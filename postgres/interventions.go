@@ -404,7 +404,7 @@ func (db *DB) queueFollow(batch *pgx.Batch, ref VisitRef, w Wanted, at automatio
 			atMost = (*time.Duration)(n.AtMost)
 		}
 		batch.Queue(`
-			update visits set until = case kind when 'wait_for' then started_at + $4::interval end
+			update visits set until = case kind when 'wait_for' then started_at + $4::interval when 'delay' then null else until end
 			where enrollment_id = $1 and step = $2 and visit = $3 and status = 'waiting'`,
 			ref.EnrollmentID, ref.Step, ref.Visit, atMost)
 	default:

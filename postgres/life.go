@@ -126,7 +126,7 @@ func whyNoTrigger(triggers []ExplainedTrigger) string {
 		case t.Kind == "schedule" && t.Matched:
 			parts = append(parts, fmt.Sprintf("trigger %d (schedule) had not fired for the user", t.Trigger))
 			continue
-		case t.Kind == "event" && t.Event == nil:
+		case (t.Kind == "event" || t.Kind == "webhook") && t.Event == nil:
 			parts = append(parts, fmt.Sprintf("trigger %d heard no event", t.Trigger))
 			continue
 		}

@@ -165,10 +165,10 @@ func (db *DB) newestLive(ctx context.Context) (*LiveSet, error) {
 func (s *LiveSet) add(p *Published) {
 	for i, t := range p.Triggers {
 		ref := TriggerRef{p, i}
-		switch t.Kind() {
-		case "event":
+		switch {
+		case t.Event != "":
 			s.heard[t.Event] = append(s.heard[t.Event], ref)
-		case filterTrigger:
+		case t.Holds != nil:
 			s.filters.add(ref)
 		}
 	}

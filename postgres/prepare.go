@@ -44,8 +44,32 @@ func (db *DB) Prepare(ctx context.Context, d *automation.Document) (*Published, 
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := db.publishable(d, 1, schema)
+	known, err := db.knowing(ctx, db.pool)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := known.publishable(d, 1, schema)
 	return p, schema, err
+}
+
+// knowing is how documents are read, with what else there is for them to name: hooks and connections.
+func (db *DB) knowing(ctx context.Context, q querier) (*settings, error) {
+	rows, err := collect[struct{ Name, Kind string }](ctx, q, `select name, kind from connections union all select name, '' from hooks`)
+	hooks, connections := map[string]bool{}, map[string]string{}
+	for _, r := range rows {
+		if r.Kind == "" {
+			hooks[r.Name] = true
+		} else {
+			connections[r.Name] = r.Kind
+		}
+	}
+	s := db.settings
+	s.catalog.HasHook = func(name string) bool { return hooks[name] }
+	s.catalog.ConnectionKind = func(name string) (kind string, ok bool) {
+		kind, ok = connections[name]
+		return kind, ok
+	}
+	return &s, err
 }
 
 // ZoneOf is where the version reads and shows times for a user.

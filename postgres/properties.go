@@ -131,8 +131,8 @@ func valueless(ctx context.Context, tx pgx.Tx, p automation.Property) error {
 	return nil
 }
 
-// versionsStayValid returns ErrInUse, naming each version in use that would not be valid with a
-// schema, and where.
+// versionsStayValid returns ErrInUse, naming each version in use and each hook that would not be valid
+// with a schema, and where.
 func (db *DB) versionsStayValid(ctx context.Context, tx pgx.Tx, schema automation.Properties) error {
 	versions, err := versionsInUse(ctx, tx)
 	if err != nil {
@@ -148,7 +148,11 @@ func (db *DB) versionsStayValid(ctx context.Context, tx pgx.Tx, schema automatio
 			broken = append(broken, fmt.Sprintf("version %d of workflow %s at %s", v.Number, v.Definition, problems[0].Pointer))
 		}
 	}
-	if len(broken) > 0 {
+	hooks, err := hooksThatNeed(ctx, tx, schema)
+	if err != nil {
+		return err
+	}
+	if broken = append(broken, hooks...); len(broken) > 0 {
 		return fmt.Errorf("needed by %s: %w", strings.Join(broken, ", "), automation.ErrInUse)
 	}
 	return nil

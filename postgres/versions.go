@@ -7,7 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"rollcall/automation"
 	"rollcall/filter"
@@ -45,7 +48,8 @@ type Awaited struct {
 	Holds *filter.Filter // nil: an event is waited for
 }
 
-// Trigger is a trigger of a published version with its filters compiled.
+// Trigger is a trigger of a published version with its filters compiled. Its Event is set where it listens
+// to the deliveries to a hook, too.
 type Trigger struct {
 	automation.Trigger
 	Holds *filter.Filter // of a filter trigger
@@ -171,6 +175,7 @@ func (s *settings) prepare(document []byte, number int, schema automation.Proper
 		return f
 	}
 	for _, t := range d.Triggers {
+		t.Event = t.Hears()
 		trigger := Trigger{Trigger: t, Holds: compile(t.Filter, false), Where: compile(t.Where, t.Event != "")}
 		p.Triggers = append(p.Triggers, trigger)
 		if trigger.Holds != nil && d.Unenroll.WhenTriggerStops {
@@ -190,7 +195,7 @@ func (s *settings) prepare(document []byte, number int, schema automation.Proper
 			}
 		case automation.WaitStep:
 			for _, a := range step.WaitFor.Awaits() {
-				p.await(n.ID, Awaited{a.Event, compile(a.Where, true), compile(a.Filter, false)})
+				p.await(n.ID, Awaited{a.Hears(), compile(a.Where, true), compile(a.Filter, false)})
 			}
 		case automation.DelayStep:
 			p.inside.Join(filter.Reads{Properties: p.followed(step)})
@@ -317,3 +322,38 @@ const inUse = `(live_until is null or live_until > (select coalesce(min(epoch), 
 	or exists (select 1 from interventions i join enrollments e on e.id = i.enrollment_id
 		where i.kind = 'migrate' and i.outcome = '' and i.version = v.number and e.definition = v.definition and e.ended_at is null)
 	or exists (select 1 from schedules s where s.definition = v.definition and s.version = v.number and s.accounted < s.live_until))`
+
+// needless returns ErrInUse, naming them, where versions in use or drafts need a thing of a name; places
+// says where a document does.
+func needless(ctx context.Context, tx pgx.Tx, name string, places func(d *automation.Document, name string) []string) error {
+	versions, err := versionsInUse(ctx, tx)
+	if err != nil {
+		return err
+	}
+	drafts, err := collect[versionInUse](ctx, tx, `
+		select name as definition, 0 as number, draft as document from definitions
+		where status <> 'archived' order by name`)
+	if err != nil {
+		return err
+	}
+	var needing []string
+	for _, v := range append(versions, drafts...) {
+		if !strings.Contains(string(v.Document), name) {
+			continue
+		}
+		d, err := automation.ParseDocument(v.Document)
+		if err != nil {
+			return fmt.Errorf("version %d of %s: %w", v.Number, v.Definition, err)
+		}
+		switch at := places(d, name); {
+		case len(at) > 0 && v.Number > 0:
+			needing = append(needing, fmt.Sprintf("version %d of workflow %s at %s", v.Number, v.Definition, at[0]))
+		case len(at) > 0:
+			needing = append(needing, fmt.Sprintf("the draft of workflow %s at %s", v.Definition, at[0]))
+		}
+	}
+	if len(needing) > 0 {
+		return fmt.Errorf("needed by %s: %w", strings.Join(needing, ", "), automation.ErrInUse)
+	}
+	return nil
+}

@@ -49,35 +49,40 @@ func (w *world) order(in *Input) []fact {
 func (w *world) enroll() (barred string) {
 	w.enrollment.Trigger = "manual"
 	s := filter.Subject{User: w.user.Properties, Now: w.start, Past: w.past}
-	if e := w.enrolling(s); e != nil {
-		w.enrollment.Trigger, w.enrollment.Event = "event", e
+	if kind, e := w.enrolling(s); e != nil {
+		w.enrollment.Trigger, w.enrollment.Event = kind, e
 	} else if slices.ContainsFunc(w.version.Triggers, func(t postgres.Trigger) bool { return t.Holds != nil && t.Holds.Match(s) }) {
 		w.enrollment.Trigger = "filter"
 	}
 	return w.version.Bars(s, w.enrollment.Trigger)
 }
 
-// enrolling is the event that enrolls: one that is given at the start, or the creation of the user.
-func (w *world) enrolling(s filter.Subject) *automation.Event {
+// enrolling is the event that enrolls, and by which kind of trigger: one that is given at the start, or
+// the creation of the user.
+func (w *world) enrolling(s filter.Subject) (kind string, e *automation.Event) {
 	hears := func(e *automation.Event) bool {
 		s.Event = e.Properties
-		return slices.ContainsFunc(w.version.Triggers, func(t postgres.Trigger) bool {
+		i := slices.IndexFunc(w.version.Triggers, func(t postgres.Trigger) bool {
 			return t.Event == e.Name && (t.Where == nil || t.Where.Match(s))
 		})
+		if i >= 0 {
+			kind = w.version.Triggers[i].Kind()
+		}
+		return i >= 0
 	}
 	for i, f := range w.facts {
 		if f.event != nil && f.at.Equal(w.start) && hears(f.event) {
 			w.facts = slices.Delete(w.facts, i, i+1)
 			w.remember(nil, []automation.Event{*f.event})
-			return f.event
+			return kind, f.event
 		}
 	}
 	created := automation.CreationEvents(&w.user)[0]
 	created.ID = "created"
 	if hears(&created) {
-		return &created
+		return kind, &created
 	}
-	return nil
+	return "", nil
 }
 
 // begin lets time run: what is to happen does at its instant.

@@ -22,6 +22,7 @@ type Kind struct {
 func Kinds() []Kind {
 	return []Kind{
 		{"event", "An event occurs", `Enrolls the user of an event by its name: {"event": "user.created"}; "where" is asked of the user and the event at that moment.`, judgeEvents},
+		{"webhook", "A webhook is delivered", `Enrolls the user whom a delivery to an incoming webhook names: {"webhook": "payroll"}, of the hook of PUT /v1/hooks/payroll. It is the event webhook.payroll; "where" is asked of the user and that event at that moment.`, nil}, // judged as an event
 		{"filter", "A filter starts to hold", `Enrolls a user when the answer of a filter goes from no to yes, by a change, an event or time alone: {"filter": {…}}. Those for whom it holds at publication are enrolled only if asked for.`, judgeFilters},
 		{"schedule", "The calendar says so", `Enrolls at a local time: {"schedule": {"every": "week", "on": ["monday"], "at": "09:00"}}; every day, week, month or year, once, or days before or after a date on the user's record. "where" is asked at each firing, of all users.`, nil},
 		{"manual", "On request", `Enrolls by POST /v1/workflows/{name}/enrollments only: {"manual": true}. Every other workflow takes such requests too.`, nil},

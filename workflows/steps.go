@@ -32,6 +32,9 @@ func (e *enrollment) action(n *automation.Node, in StepInput) error {
 			return err
 		}
 		e.completed = result.Completed
+		if result.Outcome == Pending {
+			return e.answer(n, in, result)
+		}
 		if result.Outcome == Shut {
 			why := "Before **" + label(n) + "**, outside of the hours: held until **" + result.Shown + "**"
 			if _, err := e.sleep(n, in, result.Until, why, label(n)+" · held until "+result.Shown); err != nil {
@@ -228,6 +231,31 @@ func untilShown(w WaitResult) string {
 		return ""
 	}
 	return ", until **" + w.Shown + "**"
+}
+
+// answer waits for the answer to an action that is given later. The database decides whether it came, or
+// the time was up first.
+func (e *enrollment) answer(n *automation.Node, in StepInput, pending ActionResult) error {
+	wait := WaitResult{Until: pending.Until, Shown: pending.Shown}
+	for {
+		summary := label(n) + " · waits for the answer, until " + wait.Shown
+		over, err := e.sleep(n, in, wait.Until, "In **"+label(n)+"**, waiting for the answer"+untilShown(wait), summary)
+		if err != nil {
+			return err
+		}
+		ask := WaitInput{StepInput: in, TimedUp: over}
+		ask.At = workflow.Now(e.scope).UTC()
+		wait = WaitResult{}
+		if err := local(e.scope, label(n)+" · the answer", EndCallActivity, ask, &wait); err != nil {
+			return err
+		}
+		if wait.Outcome == Ended {
+			return errEnded
+		}
+		if wait.Over {
+			return nil
+		}
+	}
 }
 
 // branch decides where the flow goes on.

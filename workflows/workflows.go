@@ -23,6 +23,7 @@ const (
 	BeginWaitActivity        = "begin_wait"
 	EndWaitActivity          = "end_wait"
 	TakeBranchActivity       = "take_branch"
+	EndCallActivity          = "end_call"
 	AttendActivity           = "attend"
 	NoteFailureActivity      = "note_failure"
 	FinishEnrollmentActivity = "finish_enrollment"
@@ -78,11 +79,12 @@ type Outcome string
 
 // The outcomes.
 const (
-	Done  Outcome = "done"
-	Ended Outcome = "ended" // the enrollment is not live any more: nothing was done
-	Kept  Outcome = "kept"  // the definition is paused: nothing was done
-	Shut  Outcome = "shut"  // outside of the hours of the definition: nothing was done
-	Leave Outcome = "leave" // the rule of the step ends the enrollment here
+	Done    Outcome = "done"
+	Ended   Outcome = "ended"   // the enrollment is not live any more: nothing was done
+	Kept    Outcome = "kept"    // the definition is paused: nothing was done
+	Shut    Outcome = "shut"    // outside of the hours of the definition: nothing was done
+	Pending Outcome = "pending" // it has begun, and its answer is given later
+	Leave   Outcome = "leave"   // the rule of the step ends the enrollment here
 )
 
 // StepInput names the visit of a step that an activity is to carry out.
@@ -104,7 +106,7 @@ type ActionResult struct {
 	Outcome   Outcome `json:"outcome"`
 	Completed bool    `json:"completed,omitempty"` // the enrollment was completed with the step
 
-	Until time.Time `json:"until,omitzero"` // when the hours of the definition let it begin
+	Until time.Time `json:"until,omitzero"` // when the hours of the definition let it begin, or the answer is too late
 	Shown string    `json:"shown,omitempty"`
 }
 

@@ -30,6 +30,7 @@ import (
 	"rollcall/devstack"
 	"rollcall/devstack/world"
 	"rollcall/postgres"
+	"rollcall/secrets"
 )
 
 // devSecret signs the webhooks of the development world, which verifies them.
@@ -126,6 +127,9 @@ func run(ctx context.Context, stop func(), args []string, getenv func(string) st
 	if err != nil {
 		return err
 	}
+	if config.SecretKeys, err = keyset(filepath.Join(o.data, "secrets.json")); err != nil {
+		return err
+	}
 	service, err := app.New(ctx, config)
 	if err != nil {
 		return err
@@ -151,6 +155,19 @@ func run(ctx context.Context, stop func(), args []string, getenv func(string) st
 	err = group.Wait()
 	fmt.Fprintln(stdout, "Stopping …")
 	return err
+}
+
+// keyset is the keys that seal the secrets of connections, made at the first start.
+func keyset(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if !errors.Is(err, os.ErrNotExist) {
+		return string(text), err
+	}
+	made, err := secrets.New()
+	if err != nil {
+		return "", err
+	}
+	return made, os.WriteFile(file, []byte(made+"\n"), 0o600)
 }
 
 // configure points the service at the stack and the world.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -23,11 +24,14 @@ const defaultListen = "127.0.0.1:8080"
 //
 //	DATABASE_URL                      PostgreSQL; required
 //	ROLLCALL_LISTEN                   host:port of the API; default 127.0.0.1:8080
+//	ROLLCALL_PUBLIC_URL               where other systems reach the API, for callbacks: https://rollcall.example.com; default the address it listens on
 //	ROLLCALL_METRICS_LISTEN           host:port of a worker's health and metrics; default 127.0.0.1:9090
 //	ROLLCALL_API_KEYS                 bearer keys that may do everything, separated by commas, besides those of "rollcall key"
 //	ROLLCALL_RATE_LIMIT               requests a second that one key may make; default 1000, 0 for any number
 //	ROLLCALL_TEMPORAL_UI_URL          address of Temporal's Web UI, for links in answers
 //	ROLLCALL_PAYLOAD_KEYS             encrypt what Temporal stores: 32 random bytes in base64 each, separated by commas; the first encrypts
+//	ROLLCALL_SECRETS_KEYSET           seals the secrets of connections: what "rollcall secrets new" prints, as it is or in base64; or
+//	ROLLCALL_SECRETS_KEYSET_FILE      the file that has it
 //	ROLLCALL_TIME_ZONE                where workflows read local times that do not say it; default UTC
 //	ROLLCALL_HOLIDAYS                 the country whose holidays are no business days, such as PL; default none
 //	ROLLCALL_LOG_LEVEL                debug, info, warn or error; default info
@@ -83,6 +87,14 @@ func configFromEnv(getenv func(string) string, stderr io.Writer) (app.Config, er
 			return c, fmt.Errorf("ROLLCALL_GOOGLE_CREDENTIALS_FILE: %w", err)
 		}
 	}
+	if c.PublicURL = getenv("ROLLCALL_PUBLIC_URL"); c.PublicURL != "" {
+		if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.User != nil {
+			return c, errors.New("ROLLCALL_PUBLIC_URL must be an address such as https://rollcall.example.com")
+		}
+	}
+	if c.SecretKeys, err = keysetFrom(getenv); err != nil {
+		return c, err
+	}
 	if c.Temporal, err = envconfig.LoadDefaultClientOptions(); err != nil {
 		return c, fmt.Errorf("temporal: %w", err)
 	}
@@ -100,6 +112,22 @@ func configFromEnv(getenv func(string) string, stderr io.Writer) (app.Config, er
 	}
 	c.Log = slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
 	return c, nil
+}
+
+// keysetFrom reads the keyset of secrets, "" where there is none.
+func keysetFrom(getenv func(string) string) (string, error) {
+	file := getenv("ROLLCALL_SECRETS_KEYSET_FILE")
+	if file == "" {
+		return getenv("ROLLCALL_SECRETS_KEYSET"), nil
+	}
+	if getenv("ROLLCALL_SECRETS_KEYSET") != "" {
+		return "", errors.New("there is one of ROLLCALL_SECRETS_KEYSET and ROLLCALL_SECRETS_KEYSET_FILE, not both")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("ROLLCALL_SECRETS_KEYSET_FILE: %w", err)
+	}
+	return string(text), nil
 }
 
 // list splits a text at its commas.

@@ -57,6 +57,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return health(ctx, or(getenv("ROLLCALL_LISTEN"), defaultListen))
 		}),
 		keyCommand(getenv, stdout),
+		secretsCommand(getenv, stdout),
+		connectionCommand(getenv, os.Stdin, stdout),
 		runsCommand(getenv, stdout),
 		simulateCommand(getenv, stdout),
 		graphCommand(stdout),

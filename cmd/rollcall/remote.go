@@ -36,8 +36,8 @@ func (r remote) post(ctx context.Context, path string, body, into any) error {
 	return r.do(ctx, http.MethodPost, path, body, into)
 }
 
-// do makes a request, without a body where that is nil. It returns an *InvalidError where the API names
-// problems.
+// do makes a request, without a body where that is nil, and reads the answer, which is of no interest
+// where into is nil. It returns an *InvalidError where the API names problems.
 func (r remote) do(ctx context.Context, method, path string, body, into any) error {
 	var content io.Reader
 	if body != nil {
@@ -64,13 +64,16 @@ func (r remote) do(ctx context.Context, method, path string, body, into any) err
 		return fmt.Errorf("ask the API: %w", err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		var problem api.ProblemDetails
 		_ = json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&problem)
 		if len(problem.Problems) > 0 {
 			return &automation.InvalidError{What: "the request", Problems: problem.Problems}
 		}
 		return fmt.Errorf("the API answers %s: %s", resp.Status, problem.Detail)
+	}
+	if into == nil {
+		return nil
 	}
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
 		return fmt.Errorf("read the answer of the API: %w", err)

@@ -183,7 +183,7 @@ func factOf(text string, start time.Time, named bool) (map[string]any, error) {
 		fact["name"], rest, _ = strings.Cut(strings.TrimSpace(rest), " ")
 	}
 	if rest = strings.TrimSpace(rest); rest != "" {
-		if err := json.Unmarshal([]byte(rest), &properties); err != nil {
+		if err := json.Unmarshal([]byte(rest), &properties); err != nil || properties == nil {
 			return nil, errors.New("the properties must be an object in JSON")
 		}
 	}

@@ -1,0 +1,225 @@
+package app_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"rollcall/automation"
+)
+
+// office is another system that is called: it says what the test says and keeps what it was told.
+type office struct {
+	*httptest.Server
+	mu      sync.Mutex
+	says    []string // one after the other; the last one for ever
+	told    []called
+	arrived chan struct{}
+}
+
+type called struct {
+	ID   string
+	Body struct {
+		Type string
+		Data struct {
+			User   struct{ ID string }
+			Inputs map[string]any
+		}
+		Callback struct {
+			URL       string
+			ExpiresAt time.Time `json:"expires_at"`
+		}
+	}
+}
+
+func (s *service) office(says ...string) *office {
+	s.t.Helper()
+	o := &office{says: says, arrived: make(chan struct{}, 100)}
+	o.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var c called
+		c.ID = r.Header.Get("webhook-id")
+		text, err := io.ReadAll(r.Body)
+		if err != nil || json.Unmarshal(text, &c.Body) != nil {
+			http.Error(w, "bad", http.StatusBadRequest)
+			return
+		}
+		o.mu.Lock()
+		o.told = append(o.told, c)
+		say := o.says[0]
+		if len(o.says) > 1 {
+			o.says = o.says[1:]
+		}
+		o.mu.Unlock()
+		_, _ = io.WriteString(w, say)
+		o.arrived <- struct{}{}
+	}))
+	s.t.Cleanup(o.Close)
+	s.stop()
+	s.config.AllowAddrs = append(s.config.AllowAddrs, netip.MustParseAddrPort(o.Listener.Addr().String()))
+	s.run()
+	return o
+}
+
+func (o *office) call(s *service, n int) called {
+	s.t.Helper()
+	s.until("it is called", func() bool { return len(o.calls()) >= n })
+	return o.calls()[n-1]
+}
+
+func (o *office) calls() []called {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append([]called{}, o.told...)
+}
+
+const pendingCall = `{"status": "pending"}`
+
+func (s *service) publishCall(o *office, atMost, then string) {
+	s.publish(`
+name: badge
+triggers: [{ event: hired }]
+steps:
+  - id: order
+    action: call
+    with: { url: "` + o.URL + `/badges", inputs: { name: "{{ user.first_name }}" }, at_most: ` + atMost + ` }` + then)
+	s.put("u_1", properties{"first_name": "Ada"})
+	s.event("hired", "u_1")
+}
+
+// answer gives the answer to a call at its callback.
+func (s *service) answer(c called, body string) (int, map[string]any) {
+	s.t.Helper()
+	require.Contains(s.t, c.Body.Callback.URL, s.url+"/v1/callbacks/rcb_")
+	return s.call("POST", strings.TrimPrefix(c.Body.Callback.URL, s.url), json.RawMessage(body))
+}
+
+func TestACallThatIsAnsweredLaterLetsTheFlowGoOn(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := s.office(pendingCall)
+	s.publishCall(o, "2d", `
+  - { id: tell, action: notify, with: { to: u_1, text: "badge {{ steps.order.number }}" } }`)
+	call := o.call(s, 1)
+	require.Equal(t, "workflow.badge.order", call.Body.Type)
+	require.Equal(t, "u_1", call.Body.Data.User.ID)
+	require.Equal(t, "Ada", call.Body.Data.Inputs["name"])
+	require.WithinDuration(t, time.Now().Add(48*time.Hour), call.Body.Callback.ExpiresAt, time.Minute)
+	s.until("it waits", func() bool {
+		e := s.enrollments("badge", "u_1")[0]
+		return e.WaitingUntil != nil && e.WaitingUntil.After(time.Now().Add(47*time.Hour))
+	})
+	id := s.enrollments("badge", "u_1")[0].ID
+	require.Equal(t, []string{"order 1 waiting"}, s.steps(id))
+	began := time.Now()
+
+	status, answer := s.answer(call, `{"status": "success", "outputs": {"number": 17}}`)
+
+	require.Equal(t, 200, status, answer)
+	require.Equal(t, "accepted", answer["status"])
+	e := s.wantStatus("badge", "u_1", automation.Completed)
+	require.Less(t, time.Since(began), 5*time.Second)
+	require.Equal(t, []string{"order 1 done", "tell 1 done"}, s.steps(e.ID))
+	require.Equal(t, map[string]any{"status": "success", "number": 17.0}, s.outputOf(e.ID, "order"))
+	list := s.must("GET", "/v1/notifications?user=u_1", nil)["items"].([]any)
+	require.Equal(t, "badge 17", list[0].(map[string]any)["text"])
+	require.Len(t, o.calls(), 1)
+	s.keepHistory(e.TemporalWorkflowID, "call")
+
+	status, answer = s.answer(call, `{"outputs": {"number": 17}, "status": "success"}`)
+	require.Equal(t, 200, status, answer)
+	require.Equal(t, "duplicate", answer["status"])
+	status, _ = s.answer(call, `{"status": "fail"}`)
+	require.Equal(t, 409, status)
+}
+
+func TestACallThatIsAnsweredThatItFailedFailsTheStepAndCanBeRetried(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := s.office(pendingCall)
+	s.publishCall(o, "2d", "")
+	s.until("it waits", func() bool {
+		return len(o.calls()) > 0 && s.steps(s.enrollments("badge", "u_1")[0].ID)[0] == "order 1 waiting"
+	})
+	first := o.call(s, 1)
+
+	status, answer := s.answer(first, `{"status": "fail", "error": "the printer burns"}`)
+
+	require.Equal(t, 200, status, answer)
+	e := s.wantStatus("badge", "u_1", automation.Failed)
+	require.Equal(t, "step order: the printer burns: invalid", e.Reason)
+	s.must("POST", "/v1/enrollments/"+e.ID+"/retry", map[string]any{})
+	second := o.call(s, 2)
+	require.Equal(t, first.ID, second.ID, "it is the same effect")
+	require.NotEqual(t, first.Body.Callback.URL, second.Body.Callback.URL)
+	status, answer = s.answer(second, `{"status": "fail_continue", "error": "no paper"}`)
+	require.Equal(t, 200, status, answer)
+	e = s.wantStatus("badge", "u_1", automation.Completed)
+	require.Equal(t, map[string]any{"status": "fail_continue", "outcome": "failed", "error": "no paper"}, s.outputOf(e.ID, "order"))
+}
+
+func TestACallWhoseAnswerDoesNotComeFailsAndIsRescued(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := s.office(pendingCall)
+	s.publishCall(o, "1s", `
+    on_error: [{ id: mourn, action: notify, with: { to: u_1, text: "{{ steps.order.error }}" } }]`)
+
+	e := s.wantStatus("badge", "u_1", automation.Completed)
+
+	require.Equal(t, []string{"order 1 failed", "mourn 1 done"}, s.steps(e.ID))
+	list := s.must("GET", "/v1/notifications?user=u_1", nil)["items"].([]any)
+	require.Equal(t, "no answer came in time: invalid", list[0].(map[string]any)["text"])
+	status, answer := s.answer(o.call(s, 1), `{"status": "success"}`)
+	require.Equal(t, 409, status, answer)
+}
+
+func TestACallIsSkippedAndUnenrolledInTheMiddle(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := s.office(pendingCall)
+	s.publishCall(o, "2d", "")
+	e := s.wantStep("badge", "u_1", "order")
+	s.until("it waits", func() bool { return s.steps(e.ID)[0] == "order 1 waiting" })
+	s.must("POST", "/v1/enrollments/"+e.ID+"/skip", map[string]any{})
+	s.wantStatus("badge", "u_1", automation.Completed)
+	require.Equal(t, []string{"order 1 skipped"}, s.steps(e.ID))
+	status, _ := s.answer(o.call(s, 1), `{"status": "success"}`)
+	require.Equal(t, 409, status)
+
+	s.put("u_2", properties{"first_name": "Bo"})
+	s.event("hired", "u_2")
+	e = s.wantStep("badge", "u_2", "order")
+	s.until("it waits", func() bool { return s.steps(e.ID)[0] == "order 1 waiting" })
+	s.must("POST", "/v1/enrollments/"+e.ID+"/unenroll", map[string]any{})
+	status, answer := s.answer(o.call(s, 2), `{"status": "success"}`)
+	require.Equal(t, 409, status, answer)
+	require.Equal(t, "urn:rollcall:problem/already-finished", answer["type"])
+}
+
+func TestAPendingCallSurvivesARestartAndIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := s.office(pendingCall)
+	s.publishCall(o, "2d", "")
+	e := s.wantStep("badge", "u_1", "order")
+	s.until("it waits", func() bool { return s.steps(e.ID)[0] == "order 1 waiting" })
+	call := o.call(s, 1)
+	s.stop()
+	before := s.url
+	s.run()
+	call.Body.Callback.URL = strings.Replace(call.Body.Callback.URL, before, s.url, 1)
+
+	status, answer := s.answer(call, `{"status": "success"}`)
+
+	require.Equal(t, 200, status, answer)
+	s.wantStatus("badge", "u_1", automation.Completed)
+	require.Len(t, o.calls(), 1)
+}
