@@ -24,6 +24,10 @@ const (
 	maxResult = 256 << 10 // bytes of one rendered text, and of what each filter returns
 	maxWork   = 16 << 20  // bytes that one rendering costs; see meter
 	maxParsed = 4096      // parsed templates that are kept
+
+	// All texts of one step together, of which there can be thousands.
+	maxStepWork   = 4 * maxWork
+	maxStepResult = 4 * maxResult
 )
 
 var (
@@ -52,7 +56,7 @@ func (l *liquid) inspect(root render.Node, source string) (err error) {
 		}
 		if loop, ok := n.(*render.BlockNode); ok && (loop.Name == "for" || loop.Name == "tablerow") && err == nil {
 			var payment render.Node
-			if payment, err = l.turn(len(source)); err == nil {
+			if payment, err = l.turn(len(source), comparisons(loop)); err == nil {
 				loop.Body = append([]render.Node{payment}, loop.Body...)
 			}
 		}
@@ -114,34 +118,105 @@ func codeOf(n render.Node) string {
 }
 
 const (
-	paymentTag = "pay"
-	meterName  = " meter" // no template can spell it
+	paymentTag    = "pay"
+	meterName     = " meter" // no template can spell it
+	allowanceName = " allowance"
 )
 
+var comparison = regexp.MustCompile(`[=!<>]=|[<>]|\bcontains\b|,|\bor\b`)
+
+// comparisons counts those in a loop, at least.
+func comparisons(loop render.Node) (n int) {
+	walk(loop, func(node render.Node) {
+		switch nameOf(node) {
+		case "if", "unless", "elsif", "when":
+			n += 1 + len(comparison.FindAllString(codeOf(node), -1))
+		}
+	})
+	return n
+}
+
 // turn is a node that pays for one turn of a loop.
-func (l *liquid) turn(cost int) (render.Node, error) {
-	n, err := l.payment.Compile("{% "+paymentTag+" "+strconv.Itoa(cost)+" %}", parser.SourceLoc{})
+func (l *liquid) turn(cost, comparisons int) (render.Node, error) {
+	n, err := l.payment.Compile(fmt.Sprintf("{%% %s %d %d %%}", paymentTag, cost, comparisons), parser.SourceLoc{})
 	if err != nil {
 		return nil, err
 	}
 	return n, nil
 }
 
-func payTurn(cost string) (func(io.Writer, render.Context) error, error) {
-	n, err := strconv.Atoi(cost)
+func payTurn(args string) (func(io.Writer, render.Context) error, error) {
+	var cost, comparisons int
+	_, err := fmt.Sscan(args, &cost, &comparisons)
 	return func(_ io.Writer, ctx render.Context) error {
 		m, _ := ctx.Get(meterName).(*meter)
-		return m.spend(n)
+		return m.spend(cost + comparisons*m.longest)
 	}, err
 }
 
 var errTooMuchWork = errors.New("the template does more than is allowed: it loops too often, or over texts that are too long")
 
-// meter limits what one rendering costs: a turn of a loop costs the length of the template, a
-// filter what it reads and what it returns, an output its length. What a template can hold in
-// memory is limited with it. Comparisons cost nothing of their own: one of two long lists in each
-// turn of a loop, the worst there is, takes some seconds.
-type meter struct{ left int }
+// meter limits what one rendering costs: a turn of a loop costs the length of the template and, for
+// each comparison in it, what comparing the longest value there is takes; a filter costs what it reads
+// and what it returns, an output its length. What a template can hold in memory is limited with it.
+type meter struct {
+	left    int
+	longest int // of the values that there are; see comparing
+}
+
+// allowance is what is left for the texts of one step.
+type allowance struct {
+	work, result int
+	longest      int // of the values in the scope
+}
+
+func newAllowance(scope map[string]any) *allowance {
+	return &allowance{maxStepWork, maxStepResult, longest(scope)}
+}
+
+// longest is what comparing the longest of the values takes that are in a value.
+func longest(v any) int {
+	n := comparing(reflect.ValueOf(v))
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			n = max(n, longest(item))
+		}
+	case map[string]any:
+		for _, member := range v {
+			n = max(n, longest(member))
+		}
+	}
+	return n
+}
+
+// comparing is what comparing a value takes: twice its items, or a part of its bytes. So the worst that
+// a template can do takes less than a second.
+func comparing(v reflect.Value) int {
+	for v.Kind() == reflect.Interface {
+		v = v.Elem()
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return v.Len() / 64
+	case reflect.Slice, reflect.Array, reflect.Map:
+		return 2 * v.Len()
+	default:
+		return 0
+	}
+}
+
+// take renders a text at the expense of the allowance.
+func (a *allowance) take(m *meter, render func() (string, error)) (string, error) {
+	granted := min(maxWork, a.work)
+	m.left, m.longest = granted, a.longest
+	text, err := render()
+	a.work -= granted - max(m.left, 0)
+	if a.result -= len(text); err == nil && a.result < 0 {
+		return "", fmt.Errorf("the texts of the step are longer than %d bytes together", maxStepResult)
+	}
+	return text, err
+}
 
 func (m *meter) spend(n int) error {
 	if m.left -= n; m.left < 0 {
@@ -175,6 +250,7 @@ func (m *meter) filter(name string, fn any) any {
 			return refused(err)
 		}
 		out := call(args)
+		m.longest = max(m.longest, comparing(out[0]))
 		returns := size(out[0])
 		if returns > maxResult {
 			return refused(fmt.Errorf("the result is longer than %d bytes", maxResult))

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -28,6 +30,10 @@ func user() map[string]any {
 	return map[string]any{"user": map[string]any{"bio": strings.Repeat("a b ", 16<<10), "words": words, "name": "<Ada & 'Bob'>"}}
 }
 
+// manyWords makes a list of 16,000 words.
+const manyWords = "{% assign words = user.words %}{% assign words = words | concat: words %}{% assign words = words | concat: words %}" +
+	"{% assign words = words | concat: words %}{% assign words = words | concat: words %}"
+
 func TestWhatATemplateCostsIsLimited(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, source, message string }{
@@ -43,15 +49,36 @@ func TestWhatATemplateCostsIsLimited(t *testing.T) {
 		{"a list that doubles itself", "{% assign l = user.words %}" + strings.Repeat("{% assign l = l | concat: l %}", 40), "the result is longer than 262144 bytes"},
 		{"a wide date", "{{ '2027-01-04' | date: '%999999Y' }}", "does more than is allowed"},
 		{"many long texts", strings.Repeat("{% assign x = user.bio | upcase %}", 1000), "does more than is allowed"},
+		{"comparisons of long lists in loops", manyWords + "{% for a in (1..1000) %}{% for b in (1..20) %}{% if words contains 'zz' %}{% endif %}{% endfor %}{% endfor %}", "does more than is allowed"},
+		{"cases of long lists in loops", manyWords + "{% assign more = words | concat: b %}{% for a in (1..1000) %}{% case words %}{% when more %}{% endcase %}{% endfor %}", "does more than is allowed"},
 		{"a long text", strings.Repeat("{{ user.bio }}", 5), "longer than 262144 bytes"},
 		{"escaping of a long text", strings.Repeat("{{ user.bio | replace: ' ', '<' }}", 3), "longer than 262144 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			began := time.Now()
 			_, err := renderOne(newLiquid(), HTML, tt.source, user())
+			require.Less(t, time.Since(began), 30*time.Second) // with the race detector, on a busy machine
 			require.ErrorContains(t, err, tt.message)
 		})
 	}
+}
+
+// A step has one text in a mail, and may have thousands in the body of a webhook.
+func TestTheTextsOfAStepTogetherAreLimited(t *testing.T) {
+	t.Parallel()
+	many := func(text string, n int) map[string]any {
+		return map[string]any{"body": slices.Repeat([]any{text}, n)}
+	}
+	all := &templates{newLiquid()}
+	_, err := all.render(many("{{ user.bio }}", 17), nil, user())
+	require.EqualError(t, err, "template of body: the texts of the step are longer than 1048576 bytes together")
+	_, err = all.render(many("{% for a in (1..1000) %}{% for b in (1..100) %}{% endfor %}{% endfor %}", 2000), nil, user())
+	require.EqualError(t, err, "template of body: the template does more than is allowed: it loops too often, or over texts that are too long")
+	_, err = all.render(many("{{ user.bio }}", 16), nil, user())
+	require.NoError(t, err)
+	_, err = all.render(many("{{ user.name }}", 10_000), nil, user())
+	require.NoError(t, err)
 }
 
 func TestMemoryOfATemplateIsLimited(t *testing.T) { //nolint:paralleltest // it measures

@@ -134,11 +134,20 @@ func (l *liquid) parse(source string, keep bool) (root render.Node, err error) {
 	return root, nil
 }
 
-// render renders a parsed template.
+// render renders a parsed template. What is rendered with one scope shares the allowance of a step.
 func (l *liquid) render(root render.Node, escaping Escaping, scope map[string]any) (string, error) {
 	g := l.take(escaping)
 	defer l.engines[escaping].Put(g)
 	scope[meterName] = g.meter
+	left, _ := scope[allowanceName].(*allowance)
+	if left == nil {
+		left = newAllowance(scope)
+		scope[allowanceName] = left
+	}
+	return left.take(g.meter, func() (string, error) { return g.render(root, scope) })
+}
+
+func (g *engine) render(root render.Node, scope map[string]any) (string, error) {
 	out := &limited{}
 	err := unpanicked(func() error {
 		if err := render.Render(root, out, scope, g.config); err != nil {
@@ -159,7 +168,6 @@ func (l *liquid) render(root render.Node, escaping Escaping, scope map[string]an
 
 func (l *liquid) take(escaping Escaping) *engine {
 	g, _ := l.engines[escaping].Get().(*engine)
-	g.meter.left = maxWork
 	return g
 }
 

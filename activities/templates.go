@@ -35,7 +35,50 @@ func isTemplate(text string) bool {
 
 var userProperty = regexp.MustCompile(`(?:^|[^\w.-])user\.([A-Za-z_][\w-]*)`)
 
-// check parses every template in a value and looks up the properties of the user that it names.
+// variables are what templates may speak of; see scopeOf.
+var variables = []string{"enrollment", "event", "now", "steps", "user", "workflow"}
+
+var (
+	// identifier finds the names in code, with what tells those of filters, members and options from
+	// those of variables.
+	identifier = regexp.MustCompile(`(\|\s*|\.\s*)?\b([A-Za-z_][\w-]*)(\s*:)?`)
+	// reserved are the names that Liquid gives a meaning.
+	reserved = []string{"and", "or", "contains", "in", "true", "false", "nil", "null", "blank", "empty", "reversed", "continue", "forloop", "tablerowloop"}
+)
+
+// speaksOf lists the variables that a template reads, without those that it makes itself.
+func speaksOf(root render.Node) []string {
+	var read []string
+	made := slices.Clone(reserved)
+	walk(root, func(n render.Node) {
+		code := codeOf(n)
+		switch nameOf(n) {
+		case "assign", "capture", "for", "tablerow":
+			made = append(made, identifier.FindString(code))
+		}
+		for _, m := range identifier.FindAllStringSubmatch(code, -1) {
+			if m[1] == "" && m[3] == "" {
+				read = append(read, m[2])
+			}
+		}
+	})
+	return slices.DeleteFunc(read, func(name string) bool { return slices.Contains(made, name) })
+}
+
+// nameOf is the tag of a node; "" of one that has none.
+func nameOf(n render.Node) string {
+	switch n := n.(type) {
+	case *render.TagNode:
+		return n.Name
+	case *render.BlockNode:
+		return n.Name
+	default:
+		return ""
+	}
+}
+
+// check parses every template in a value and looks up the variables, and the properties of the user,
+// that it names.
 func (t *templates) check(v any, at string, properties automation.Properties, p *automation.Problems) {
 	switch v := v.(type) {
 	case string:
@@ -46,6 +89,11 @@ func (t *templates) check(v any, at string, properties automation.Properties, p 
 		if err != nil {
 			p.Add(at, "template-invalid", "the template does not parse: %s", strictjson.Cut(err.Error(), 3*strictjson.MaxQuoted))
 			return
+		}
+		for _, name := range speaksOf(root) {
+			if !slices.Contains(variables, name) {
+				p.Add(at, "unknown-variable", "the template asks for %s, and there is no such variable; there are %s", strictjson.Short(name), strings.Join(variables, ", "))
+			}
 		}
 		walk(root, func(n render.Node) {
 			for _, m := range userProperty.FindAllStringSubmatch(codeOf(n), -1) {

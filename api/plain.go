@@ -8,6 +8,8 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	swagger "github.com/swaggo/files/v2"
+
+	"rollcall/schema"
 )
 
 // health adds what machines look at.
@@ -17,7 +19,8 @@ func (s *server) health(router *gin.Engine) {
 	router.GET("/metrics", gin.WrapH(promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{})))
 }
 
-// docs adds the documentation page, whose files are all served from here.
+// docs adds what needs no key: the documentation page, whose files are all served from here, and the
+// schema of workflows, which editors ask for.
 func (s *server) docs(router *gin.Engine) {
 	router.GET("/", func(c *gin.Context) { c.Redirect(http.StatusFound, "/docs") })
 	router.GET("/docs", func(c *gin.Context) {
@@ -25,6 +28,11 @@ func (s *server) docs(router *gin.Engine) {
 		c.Data(http.StatusOK, "text/html; charset=utf-8", []byte(docsPage))
 	})
 	router.GET("/docs/start.js", func(c *gin.Context) { c.Data(http.StatusOK, "text/javascript", []byte(docsScript)) })
+	form := schema.Workflow(s.Catalog)
+	router.GET("/schema/workflow.json", func(c *gin.Context) {
+		c.Header("Cache-Control", "max-age=300")
+		c.Data(http.StatusOK, "application/schema+json", form)
+	})
 	files := http.FileServer(http.FS(swagger.FS))
 	for _, name := range []string{"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"} {
 		router.GET("/docs/"+name, gin.WrapH(http.StripPrefix("/docs", files)))

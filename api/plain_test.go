@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -221,4 +222,14 @@ func TestAPanicIsAnsweredWithoutItsReason(t *testing.T) {
 	s := start(t, func(d *api.Deps) { d.Temporal = func(context.Context) error { panic(canary) } })
 	s.get("/readyz").wants(http.StatusInternalServerError, "internal")
 	require.Equal(t, 200, s.get("/healthz").status)
+}
+
+func TestTheSchemaOfWorkflowsIsThereForEditorsWithoutAKey(t *testing.T) {
+	t.Parallel()
+	a := locked(t).must(200, "GET", "/schema/workflow.json", "")
+	require.Equal(t, "application/schema+json", a.header.Get("Content-Type"))
+	require.Equal(t, "https://json-schema.org/draft/2020-12/schema", a.object()["$schema"])
+	golden, err := os.ReadFile("../docs/workflow.schema.json")
+	require.NoError(t, err)
+	require.Equal(t, string(golden), string(a.body))
 }
