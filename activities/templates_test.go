@@ -21,7 +21,7 @@ func TestTemplatesSpeakOfUserEventStepsEnrollmentAndWorkflow(t *testing.T) {
 		{"id": "it", "action": "notify", "with": {"to": "ada", "text": "`+strings.Join([]string{
 		"{{ user.id }} {{ user.first_name }} {{ user.scheduling_pages }} {{ user.super_admin }} {{ user.teams | join: ',' }} {{ user.teams.size }} {{ user.job_title }} [{{ user.last_name }}]",
 		"{{ event.id }} {{ event.name }} {{ event.occurred_at }} {{ event.amount }} {{ event.properties.amount }} {{ event.plan.name }} {{ event.properties.name }}",
-		"{{ steps.first.changed }} {{ steps.first.new }} [{{ steps.first.old }}] [{{ steps.second.new }}]",
+		"{{ steps.first.changed }} {{ steps.first.new }} [{{ steps.first.old }}] [{{ steps.rest.new }}]",
 		"{{ enrollment.id }} {{ enrollment.temporal_workflow_id }} {{ enrollment.trigger }}",
 		"{{ workflow.name }} {{ workflow.title }} {{ workflow.version }}",
 	}, `\n`)+`"}},

@@ -1,6 +1,9 @@
 package automation
 
 import (
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
 
 	"rollcall/filter"
@@ -110,8 +113,39 @@ func (v *validator) action(s *Step, at string) {
 		with = map[string]any{}
 	}
 	v.Join(at+"/with", kind.Check(with, v.properties))
+	v.spokenOf(with, at+"/with")
 	if name, _ := with["connection"].(string); name != "" && kind.Connection != "" && v.catalog.ConnectionKind != nil {
 		v.connection(name, kind.Connection, at+"/with/connection")
+	}
+}
+
+var (
+	templateCode = regexp.MustCompile(`(?s)\{[{%].*?[%}]\}`)
+	stepName     = regexp.MustCompile(`\bsteps(?:\.|\[\s*["'])([a-zA-Z0-9_-]+)`)
+)
+
+// spokenOf wants the steps to exist whose outputs templates speak of.
+func (v *validator) spokenOf(value any, at string) {
+	switch value := value.(type) {
+	case string:
+		if strings.Contains(value, "{% raw") {
+			return // what is no template cannot be told apart here
+		}
+		for _, code := range templateCode.FindAllString(value, -1) {
+			for _, name := range stepName.FindAllStringSubmatch(code, -1) {
+				if !v.knows(name[1]) {
+					v.Add(at, "unknown-step", "the template asks for steps.%s, and there is no such step", name[1])
+				}
+			}
+		}
+	case []any:
+		for i, item := range value {
+			v.spokenOf(item, strictjson.Index(at, i))
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			v.spokenOf(value[name], strictjson.Field(at, name))
+		}
 	}
 }
 
@@ -214,6 +248,7 @@ func (v *validator) branchOn(s *Step, at string) {
 	if b.Step != "" && !v.knows(b.Step) {
 		v.Add(at+"/branch_on/step", "unknown-step", "there is no step %q", b.Step)
 	}
+	v.spokenOf(b.Value, at+"/branch_on/value")
 	if b.Value != "" && v.catalog.CheckTemplate != nil {
 		v.Join(at+"/branch_on/value", v.catalog.CheckTemplate(b.Value, v.properties))
 	}

@@ -12,7 +12,11 @@ import (
 // maxRequest is the most that one request may bring.
 const maxRequest = 16 << 20
 
-// webhook takes any webhook and answers {"ok":true}.
+// pendingPath is where a call is answered later, by whoever looks at the page.
+const pendingPath = "/webhook/later"
+
+// webhook takes any webhook and answers {"ok":true}; under pendingPath it answers as a system does that
+// gives its answer to a call later.
 func (w *World) webhook(rw http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodOptions || r.Method == http.MethodHead {
 		return
@@ -36,7 +40,11 @@ func (w *World) webhook(rw http.ResponseWriter, r *http.Request) {
 	}
 	w.outbox.add(item)
 	rw.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(rw, `{"ok":true}`)
+	answer := `{"ok":true}`
+	if strings.HasPrefix(r.URL.Path, pendingPath) {
+		answer = `{"status":"pending"}`
+	}
+	_, _ = io.WriteString(rw, answer)
 }
 
 // asJSON returns the body as it is if it is JSON, and as a JSON string if it is not.
