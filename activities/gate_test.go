@@ -222,7 +222,8 @@ func TestAStepThatTheVersionDoesNotHaveFailsForGood(t *testing.T) {
 	var app *temporal.ApplicationError
 	require.ErrorAs(t, err, &app)
 	require.True(t, app.NonRetryable())
-	require.Equal(t, "step other: not found", app.Message())
+	require.Equal(t, "it failed (not found), the timeline says more", app.Message())
+	require.Equal(t, "step other: not found", b.visit(enrollment, "other").Error)
 	require.Empty(t, b.world.Outbox())
 }
 
@@ -299,7 +300,8 @@ func TestTheFirstEndOfAnEnrollmentStands(t *testing.T) {
 	}
 	failed := workflows.EnrollmentResult{Status: automation.Failed, Reason: "step it: no"}
 	require.Equal(t, failed, finish(workflows.FinishInput{EnrollmentID: enrollment, Status: automation.Failed, Reason: "step it: no"}))
-	require.Equal(t, failed, finish(workflows.FinishInput{EnrollmentID: enrollment, Status: automation.Completed}))
+	require.Equal(t, workflows.EnrollmentResult{Status: automation.Failed}, finish(workflows.FinishInput{EnrollmentID: enrollment, Status: automation.Completed}))
+	require.Equal(t, "step it: no", b.enrollment(enrollment).Reason)
 	require.Equal(t, workflows.EnrollmentResult{Status: automation.Unenrolled, Reason: "the enrollment is unknown"},
 		finish(workflows.FinishInput{EnrollmentID: "0190b7a0-0000-7000-8000-000000000000", Status: automation.Completed}))
 }

@@ -84,8 +84,8 @@ func plainJSON(v any) (json.RawMessage, error) {
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
 }
 
-// Failure is what an action says to the workflow that fails for good.
-func Failure(err error) error { return failure(permanently{err}) }
+// Failure is what an action says to a workflow that is no more than simulated, and fails for good.
+func Failure(err error) error { return failureSaying(cut(err.Error()), permanently{err}) }
 
 type permanently struct{ error }
 

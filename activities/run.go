@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -99,16 +100,36 @@ func permanent(err error) bool {
 		errors.Is(err, automation.ErrConflict) || connect.IsPermanent(err)
 }
 
-// failure is an action's error in Temporal's terms.
-func failure(err error) error {
+// failure is an action's error in Temporal's terms. What the error says may speak of people: that stands
+// in the timeline, and Temporal knows no more than its kind.
+func failure(err error) error { return failureSaying(kindOf(err), err) }
+
+func failureSaying(text string, err error) error {
 	if permanent(err) {
-		return temporal.NewNonRetryableApplicationError(cut(err.Error()), workflows.FailedForGood, nil)
+		return temporal.NewNonRetryableApplicationError(text, workflows.FailedForGood, nil)
 	}
 	options := temporal.ApplicationErrorOptions{}
 	if after, ok := connect.RetryAfter(err); ok {
 		options.NextRetryDelay = after
 	}
-	return temporal.NewApplicationErrorWithOptions(cut(err.Error()), connect.Class(err), options)
+	return temporal.NewApplicationErrorWithOptions(text, connect.Class(err), options)
+}
+
+// kindOf says in words what kind of error it is.
+func kindOf(err error) string {
+	kind := connect.Class(err)
+	for _, known := range []error{automation.ErrInvalid, automation.ErrNotFound, automation.ErrConflict, automation.ErrUnavailable} {
+		if kind == connect.Unknown && errors.Is(err, known) {
+			kind = known.Error()
+		}
+	}
+	if kind == connect.Unknown {
+		return "it failed, the timeline says more"
+	}
+	if code := connect.StatusCode(err); code != 0 {
+		kind += " " + strconv.Itoa(code)
+	}
+	return "it failed (" + strings.ReplaceAll(kind, "_", " ") + "), the timeline says more"
 }
 
 // storable makes a text one that PostgreSQL takes: UTF-8 without the character U+0000.
@@ -177,9 +198,13 @@ func (s *Set) noteFailure(ctx context.Context, in workflows.FailureInput) error 
 }
 
 func (s *Set) finishEnrollment(ctx context.Context, in workflows.FinishInput) (workflows.EnrollmentResult, error) {
-	status, reason, err := s.DB.EndEnrollment(ctx, postgres.End{ID: in.EnrollmentID, Status: in.Status, Reason: cut(in.Reason), Step: in.Step, At: in.At, Visits: in.Visits})
+	status, _, err := s.DB.EndEnrollment(ctx, postgres.End{ID: in.EnrollmentID, Status: in.Status, Reason: cut(in.Reason), Step: in.Step, At: in.At, Visits: in.Visits})
 	if errors.Is(err, automation.ErrNotFound) { // its ledger row is gone with its database
 		return workflows.EnrollmentResult{Status: automation.Unenrolled, Reason: "the enrollment is unknown"}, nil
 	}
-	return workflows.EnrollmentResult{Status: status, Reason: reason}, err
+	result := workflows.EnrollmentResult{Status: status}
+	if status == in.Status { // the reason that is recorded may speak of people
+		result.Reason = in.Reason
+	}
+	return result, err
 }

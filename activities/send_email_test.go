@@ -150,10 +150,10 @@ func TestRefusalOfTheMailServerIsJudged(t *testing.T) {
 	app := b.fails("send_email", enrollment)
 	require.False(t, app.NonRetryable())
 	require.Equal(t, "rejected", app.Type())
-	require.Contains(t, app.Message(), "send mail: mail server answered 451")
+	require.Equal(t, "it failed (rejected 451), the timeline says more", app.Message())
 	v := b.visit(enrollment, "it")
 	require.Equal(t, automation.StepRunning, v.Status)
-	require.Contains(t, v.Error, "451")
+	require.Contains(t, v.Error, "send mail: mail server answered 451")
 	require.Nil(t, v.FinishedAt)
 	require.Equal(t, 1, v.Attempts)
 

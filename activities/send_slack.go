@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"rollcall/automation"
@@ -88,5 +89,9 @@ func (a *SendSlack) Do(ctx context.Context, c Call[SendSlackParams]) (Output, er
 	if err != nil {
 		return Output{}, err
 	}
-	return Output{What: "posted to " + c.Params.To, Values: map[string]any{"ts": stamp}}, nil
+	where := c.Params.To
+	if strings.Contains(where, "@") {
+		where = "an address" // it stays out of the timeline
+	}
+	return Output{What: "posted to " + where, Values: map[string]any{"ts": stamp}}, nil
 }

@@ -88,7 +88,7 @@ func TestUpdateSheetRowFailsForGoodOrForNow(t *testing.T) {
 	app := b.fails("update_sheet_row", enrollment)
 	require.False(t, app.NonRetryable())
 	require.Equal(t, time.Minute, app.NextRetryDelay())
-	require.Contains(t, app.Message(), "Quota exceeded")
+	require.Contains(t, b.visit(enrollment, "it").Error, "Quota exceeded")
 	b.withSheets() // as after a restart
 	b.do("update_sheet_row", enrollment)
 	require.Len(t, b.sent(world.KindSheetRow), 3)

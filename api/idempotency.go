@@ -3,10 +3,16 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -31,9 +37,12 @@ func (s *server) idempotent(c *gin.Context) {
 	}
 	c.Request.Body = io.NopCloser(bytes.NewReader(body))
 	ctx, route := c.Request.Context(), c.Request.Method+" "+c.Request.URL.RequestURI()
-	print := sha256.Sum256(append([]byte(c.GetHeader("Content-Type")+"\x00"), body...))
 	who := callerOf(ctx).id
-	before, err := s.DB.BeginRequest(ctx, who, key, route, print[:])
+	kept := keepingOf(who, key, route, c.GetHeader("Content-Type"), body)
+	before, err := s.DB.BeginRequest(ctx, who, kept.key, route, kept.fingerprint)
+	if err == nil && before != nil {
+		before.Body, err = kept.open(before.Body)
+	}
 	switch {
 	case errors.Is(err, postgres.ErrKeyReused):
 		sendProblem(c, newProblem(http.StatusUnprocessableEntity, "idempotency-key-reused", "the Idempotency-Key was used for another request"))
@@ -51,9 +60,52 @@ func (s *server) idempotent(c *gin.Context) {
 		s.answerOnce(c, func(a *postgres.Answer) error {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			return s.DB.EndRequest(ctx, who, key, route, a)
+			if a != nil {
+				a.Body = kept.seal(a.Body)
+			}
+			return s.DB.EndRequest(ctx, who, kept.key, route, a)
 		})
 	}
+}
+
+// keeping is how a request and its answer are kept: of neither is there anything to read. Who asks again
+// shows the same key and the same body, and only with these is the answer opened, so it is lost to
+// everybody who does not have the request, and needs no forgetting when a user is deleted.
+type keeping struct {
+	key         string // a digest
+	fingerprint []byte // of the body, for who knows the key
+	aead        cipher.AEAD
+}
+
+func keepingOf(caller, key, route, kind string, body []byte) keeping {
+	digest := sha256.Sum256([]byte(caller + "\x00" + key))
+	request := sha256.Sum256(append([]byte(kind+"\x00"), body...))
+	derived := func(purpose string) []byte {
+		secret, err := hkdf.Key(sha256.New, slices.Concat([]byte(key), request[:]), digest[:], purpose+" "+route, sha256.Size)
+		if err != nil {
+			panic(fmt.Sprintf("api: derive a key: %s", err)) // only of lengths that cannot be
+		}
+		return secret
+	}
+	block, err := aes.NewCipher(derived("answer"))
+	if err != nil {
+		panic(fmt.Sprintf("api: make a cipher: %s", err))
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(fmt.Sprintf("api: make a cipher: %s", err))
+	}
+	return keeping{base64.RawURLEncoding.EncodeToString(digest[:]), derived("fingerprint"), aead}
+}
+
+func (k *keeping) seal(answer []byte) []byte { return k.aead.Seal(nil, nil, answer, nil) }
+
+func (k *keeping) open(sealed []byte) ([]byte, error) {
+	answer, err := k.aead.Open(nil, nil, sealed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("open the answer to a repeated request: %w", err)
+	}
+	return answer, nil
 }
 
 // answerOnce answers a request and keeps the answer, unless it is no answer: a fault of ours.

@@ -200,7 +200,7 @@ func TestActionThatFailsForGoodFailsTheEnrollmentAndSaysWhy(t *testing.T) {
 	require.Len(t, list["items"], 1)
 	var result workflows.EnrollmentResult
 	require.NoError(t, s.temporal.GetWorkflow(s.ctx, e.TemporalWorkflowID, "").Get(s.ctx, &result), "a domain failure is a status, not a red workflow")
-	require.Equal(t, workflows.EnrollmentResult{Status: automation.Failed, Reason: e.Reason}, result)
+	require.Equal(t, workflows.EnrollmentResult{Status: automation.Failed, Reason: "step second: it failed (status 404), the timeline says more"}, result)
 	s.keepHistory(e.TemporalWorkflowID, "failed")
 }
 
@@ -274,7 +274,7 @@ func TestUnenrolledBeforeItStartedNeverActs(t *testing.T) {
 	var result map[string]any
 	require.NoError(t, run.Get(s.ctx, &result))
 
-	require.Equal(t, map[string]any{"status": "unenrolled", "reason": "changed our mind"}, result)
+	require.Equal(t, map[string]any{"status": "unenrolled"}, result, "what people say stays in the ledger")
 	require.Empty(t, s.items("webhook"))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -104,7 +105,7 @@ func (db *DB) Unenroll(ctx context.Context, id, reason, actor string) (e *automa
 		in.writes.Queue(`
 			insert into interventions (enrollment_id, kind, step, actor, reason, at, outcome)
 			select id, 'unenroll', step, $2, $3, $4, 'done' from enrollments where id = $1`, id, actor, reason, in.now)
-		return in.queueEnd(ctx, End{ID: id, Status: automation.Unenrolled, Reason: reason}, new(bool))
+		return in.queueEnd(ctx, End{ID: id, Status: automation.Unenrolled, Reason: reason, Private: true}, new(bool))
 	})
 	if err != nil {
 		return nil, nil, err
@@ -124,6 +125,8 @@ type End struct {
 	Visits map[string]int // of one that failed: how often each step was entered, also those that leave no visit
 	Finish *VisitRef      // it completes with this visit, where that was not skipped meanwhile,
 	In     int            // and where it is in this version still
+
+	Private bool // the reason is in somebody's own words: Temporal is not told
 }
 
 // queueEnd ends an enrollment where it is live, when the writes are flushed, and says then whether it
@@ -173,13 +176,14 @@ func queueEnd(batch *pgx.Batch, live *LiveSet, e End, now time.Time, ended *bool
 		batch.Queue(`update enrollments set position = jsonb_build_object('visits', $2::jsonb) where id = $1 and status = 'failed'`, e.ID, e.Visits)
 	}
 	if e.Status == automation.Unenrolled {
-		batch.Queue(`insert into commands (enrollment_id, kind) values ($1, 'unenroll')`, e.ID)
+		batch.Queue(`insert into commands (enrollment_id, kind, private) values ($1, 'unenroll', $2)`, e.ID, e.Private)
 	}
 }
 
 // EndEnrollment records that an enrollment came to its end. Where it has ended already, that
 // stands; the status and reason in force are returned. Without a status it only reads them, and
-// returns ErrConflict where the enrollment is live.
+// returns ErrConflict where the enrollment is live. Why it failed is the error that was recorded of
+// its step; where none was, the reason given.
 func (db *DB) EndEnrollment(ctx context.Context, e End) (automation.EnrollmentStatus, string, error) {
 	status, reason := e.Status, e.Reason
 	err := db.ingestAbout(ctx, e.ID, func(in *ingest) error {
@@ -195,10 +199,19 @@ func (db *DB) EndEnrollment(ctx context.Context, e End) (automation.EnrollmentSt
 			return nil
 		case e.Status == "":
 			return fmt.Errorf("enrollment %s is live: %w", e.ID, automation.ErrConflict)
-		default:
-			in.now = db.clockOf(VisitRef{At: e.At})
-			return in.queueEnd(ctx, e, new(bool))
+		case e.Status == automation.Failed && e.Step != "":
+			recorded, err := collectScalars[string](ctx, in, `
+				select error from visits where enrollment_id = $1 and step = $2 order by visit desc limit 1`, e.ID, e.Step)
+			if err != nil {
+				return err
+			}
+			if text := strings.Join(recorded, ""); text != "" {
+				e.Reason = "step " + e.Step + ": " + text
+			}
 		}
+		reason = e.Reason
+		in.now = db.clockOf(VisitRef{At: e.At})
+		return in.queueEnd(ctx, e, new(bool))
 	})
 	return status, reason, err
 }
@@ -273,14 +286,15 @@ type Command struct {
 	Kind               string // "unenroll", "resume" or "wake"
 	Attempts           int
 	TemporalWorkflowID string
-	Reason             string
-	Live               bool // the enrollment has not ended
+	Reason             string // as Temporal may know it
+	Live               bool   // the enrollment has not ended
 }
 
 // Commands lists what Temporal has still to be told: what is put off for later behind all that is not.
 func (db *DB) Commands(ctx context.Context, limit int) ([]Command, error) {
 	return collect[Command](ctx, db.pool, `
-		select c.id, c.enrollment_id::text, c.kind, c.attempts, e.reason, e.ended_at is null as live,
+		select c.id, c.enrollment_id::text, c.kind, c.attempts, e.ended_at is null as live,
+			case when c.private then 'taken out on request' else e.reason end as reason,
 			e.definition || '/' || e.user_id || '/' || e.ordinal as temporal_workflow_id
 		from commands c join enrollments e on e.id = c.enrollment_id
 		where c.not_before <= $2 order by c.not_before, c.id limit $1`, limit, db.clock())

@@ -96,7 +96,7 @@ func (i *Inside) Unenroll(ctx context.Context, definition, reason string) (bool,
 		return false, err
 	}
 	ended := false
-	if err := i.in.queueEnd(ctx, End{ID: id[0], Status: automation.Unenrolled, Reason: reason}, &ended); err != nil {
+	if err := i.in.queueEnd(ctx, End{ID: id[0], Status: automation.Unenrolled, Reason: reason, Private: true}, &ended); err != nil {
 		return false, err
 	}
 	return true, i.in.flush(ctx)

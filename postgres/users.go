@@ -111,8 +111,8 @@ func atProperties(problems automation.Problems) automation.Problems {
 }
 
 // DeleteUser removes a user and what is known about it, and takes it out of every workflow: no
-// action starts after it returns. The ledger of enrollments keeps the bare id. Returns ErrNotFound
-// if there is no such user.
+// action starts after it returns. The ledger of enrollments, their timelines and the decisions keep
+// the bare id. Returns ErrNotFound if there is no such user.
 func (db *DB) DeleteUser(ctx context.Context, id, source string) error {
 	return db.ingest(ctx, source, func(in *ingest) error {
 		// What is being evaluated at this moment is waited for, before anything is locked: it may
@@ -134,22 +134,7 @@ func (db *DB) DeleteUser(ctx context.Context, id, source string) error {
 				return err
 			}
 		}
-		if err := in.flush(ctx); err != nil {
-			return err
-		}
-		for _, statement := range []string{
-			`update enrollments set event = null, reason = case status when 'failed' then '' else reason end where user_id = $1`,
-			`update visits set what = '', error = '', output = null
-			 where enrollment_id in (select id from enrollments where user_id = $1)`,
-			`delete from work_items where user_id = $1`,
-			`delete from notifications where user_id = $1`,
-			`delete from run_users where user_id = $1`,
-			`delete from users where id = $1`,
-		} {
-			if _, err := in.Exec(ctx, statement, id); err != nil {
-				return err
-			}
-		}
+		in.queueErasure(id)
 		gone := &automation.User{ID: id, Properties: map[string]any{}}
 		event := automation.Event{ID: newID(), Name: automation.EventUserDeleted, UserID: id, OccurredAt: in.now, Properties: map[string]any{}}
 		return in.enqueue(ctx, gone, nil, []automation.Event{event})
@@ -160,6 +145,34 @@ type liveEnrollment struct {
 	ID     string
 	Status automation.EnrollmentStatus
 }
+
+// his are the enrollments of the user $1.
+const his = `array(select id from enrollments where user_id = $1)`
+
+// queueErasure removes what all tables say about a locked user whose enrollments have ended. Who writes
+// about a user locks the row of the user, or the enrollment, and looks again whether it is there and
+// live, so nothing is written afterwards. Changes, events, memberships, and tasks go with the user's row.
+// What the enrollments of others say of the user is theirs and stays.
+func (in *ingest) queueErasure(id string) {
+	in.writes.Queue(`
+		update enrollments set event = null, reason = case when status = 'completed' or ended_at = $2 then reason else '' end
+		where user_id = $1`, id, in.now) // other reasons are in somebody's own words, or the text of an error
+	for _, statement := range []string{
+		`update visits set what = '', error = '', output = null where enrollment_id = any(` + his + `)`,
+		`update interventions set reason = '' where enrollment_id = any(` + his + `) and reason <> ''`,
+		`update callbacks set answer = null where enrollment_id = any(` + his + `) and answer is not null`,
+		`delete from notifications where user_id = $1 or enrollment_id = any(` + his + `)`, // also what others were told of the user
+		`delete from work_items where user_id = $1`,
+		`delete from run_users where user_id = $1`,
+		`delete from users where id = $1`,
+	} {
+		in.writes.Queue(statement, id)
+	}
+}
+
+// stillThere is the user u of an enrollment $1, where that was not deleted; it cannot be until the
+// transaction ends. What is said of a user is written only where there is one.
+const stillThere = `u as (select id from users where id = (select user_id from enrollments where id = $1) for key share)`
 
 // History lists the changes of a user's properties, newest first, at most limit of them,
 // beginning before the change with the id given; 0 begins at the newest.

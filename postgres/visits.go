@@ -74,10 +74,10 @@ func queueFinish(batch *pgx.Batch, ref VisitRef, d Done, commit string, now time
 		status = automation.StepSkipped
 	}
 	batch.Queue(`
+		with `+stillThere+`
 		update visits v set status = case v.status when 'skipped' then 'skipped' else $7 end, error = '', finished_at = $6,
-			what = case when u.id is null then '' else $4 end, output = case when u.id is null then null else $5::jsonb end
-		from enrollments e left join users u on u.id = e.user_id
-		where e.id = $1 and v.enrollment_id = $1 and v.step = $2 and v.visit = $3 and v.status <> 'done'
+			what = case when exists (select from u) then $4 else '' end, output = case when exists (select from u) then $5::jsonb end
+		where v.enrollment_id = $1 and v.step = $2 and v.visit = $3 and v.status <> 'done'
 		returning `+commit,
 		ref.EnrollmentID, ref.Step, ref.Visit, d.What, objectOrNull(d.Output), now, string(status))
 }
@@ -102,9 +102,10 @@ func (db *DB) FailVisit(ctx context.Context, ref VisitRef, f Failure) error {
 		status, finished = automation.StepRunning, nil
 	}
 	_, err := db.pool.Exec(ctx, `
+		with `+stillThere+`
 		insert into visits as v (enrollment_id, step, visit, kind, status, error, started_at, finished_at)
-		select e.id, $2, $3, $8, $4, case when u.id is null then '' else $5 end, $7, $6
-		from enrollments e left join users u on u.id = e.user_id where e.id = $1
+		select e.id, $2, $3, $8, $4, case when exists (select from u) then $5 else '' end, $7, $6
+		from enrollments e where e.id = $1
 		on conflict (enrollment_id, step, visit) do update
 		set status = excluded.status, error = excluded.error, finished_at = excluded.finished_at,
 			attempts = v.attempts + case when $9 then 1 else 0 end
@@ -121,14 +122,17 @@ func objectOrNull(m map[string]any) any {
 }
 
 // NoteFailure records that a step failed for good and that the enrollment goes on: what later steps see
-// of it is the error.
+// of it is the error that was recorded; where none was, the text.
 func (db *DB) NoteFailure(ctx context.Context, ref VisitRef, text string) error {
 	output := map[string]any{"outcome": automation.OutcomeFailed, "error": text}
 	_, err := db.pool.Exec(ctx, `
+		with `+stillThere+`
 		insert into visits as v (enrollment_id, step, visit, kind, status, error, output, started_at, finished_at)
-		select e.id, $2, $3, '', 'failed', $4, $5, $6, $6 from enrollments e join users u on u.id = e.user_id where e.id = $1
+		select e.id, $2, $3, '', 'failed', $4, $5, $6, $6 from enrollments e where e.id = $1 and exists (select from u)
 		on conflict (enrollment_id, step, visit) do update
-		set status = 'failed', error = case when v.error = '' then excluded.error else v.error end, output = excluded.output, finished_at = excluded.finished_at
+		set status = 'failed', finished_at = excluded.finished_at,
+			error = case when v.error = '' then excluded.error else v.error end,
+			output = case when v.error = '' then excluded.output else excluded.output || jsonb_build_object('error', v.error) end
 		where v.status <> 'done'`, ref.EnrollmentID, ref.Step, ref.Visit, text, output, db.clockOf(ref))
 	return translate(err)
 }

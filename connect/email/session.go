@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"regexp"
 	"strings"
 	"time"
 
@@ -161,7 +162,10 @@ func serverText(e *mail.SendError) string {
 	return ""
 }
 
+// anAddress is what a server repeats of a message's recipients.
+var anAddress = regexp.MustCompile(`[^\s<>()"':;,]+@[^\s<>()"':;,]+`)
+
 func oneLine(text string) string {
-	text = strings.Join(strings.Fields(connect.Redact(text)), " ")
+	text = strings.Join(strings.Fields(anAddress.ReplaceAllString(connect.Redact(text), "[address]")), " ")
 	return strings.ToValidUTF8(text[:min(len(text), 256)], "")
 }
