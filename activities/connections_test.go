@@ -135,19 +135,17 @@ func TestAddressesStayUnderThatOfTheirConnection(t *testing.T) {
 		{"//evil.example/", "/webhook/crm/evil.example/"},
 		{"https://evil.example/", ""},
 	} {
-		t.Run(tt.address, func(t *testing.T) {
-			name := "w" + string(rune('a'+i))
-			enrollment := b.step(name, "ada", "send_webhook", map[string]any{"connection": "crm", "url": tt.address, "body": name})
-			_, err := b.try("send_webhook", workflows.StepInput{EnrollmentID: enrollment, Step: "it"})
-			if tt.want == "" {
-				require.Error(t, err)
-				require.Contains(t, b.visit(enrollment, "it").Error, "that of the connection, "+base)
-				return
-			}
-			require.NoError(t, err)
-			last := b.world.Outbox()
-			require.Equal(t, tt.want, last[len(last)-1].Path)
-		})
+		name := "w" + string(rune('a'+i))
+		enrollment := b.step(name, "ada", "send_webhook", map[string]any{"connection": "crm", "url": tt.address, "body": name})
+		_, err := b.try("send_webhook", workflows.StepInput{EnrollmentID: enrollment, Step: "it"})
+		if tt.want == "" {
+			require.Error(t, err)
+			require.Contains(t, b.visit(enrollment, "it").Error, "that of the connection, "+base)
+			continue
+		}
+		require.NoError(t, err, tt.address)
+		last := b.world.Outbox()
+		require.Equal(t, tt.want, last[len(last)-1].Path)
 	}
 }
 

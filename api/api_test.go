@@ -57,7 +57,7 @@ func start(t *testing.T, adjust ...func(*api.Deps)) *service {
 	deps := api.Deps{
 		DB: db, Catalog: catalog, Pump: pump, Starter: starter, Scheduler: triggers.NewScheduler(db, starter, log),
 		Metrics: registry, Log: log, Version: "1.2.3",
-		Temporal: func(context.Context) error { return nil },
+		Temporal:    func(context.Context) error { return nil },
 		Simulate:    simulate.New(activities.New(activities.Deps{}), db.Prepare).Run,
 		Connections: connections(t, db),
 	}

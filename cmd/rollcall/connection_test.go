@@ -31,7 +31,7 @@ func connectionsAPI(t *testing.T) *httptest.Server {
 		text, _ := io.ReadAll(r.Body)
 		if !strings.Contains(string(text), `"settings":{"address":"mail.example.com:587"}`) {
 			w.WriteHeader(http.StatusUnprocessableEntity)
-			_, _ = io.WriteString(w, `{"errors": [{"pointer": "/settings/adress", "code": "unknown-field", "message": "there is no such field"}]}`)
+			_, _ = io.WriteString(w, `{"errors": [{"pointer": "/settings/server", "code": "unknown-field", "message": "there is no such field"}]}`)
 			return
 		}
 		w.WriteHeader(http.StatusCreated)
@@ -57,14 +57,14 @@ func TestConnectionsAreKeptFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	env := environment(map[string]string{"ROLLCALL_API": connectionsAPI(t).URL})
 	good := file(t, "office.yaml", "kind: smtp\nsettings: { address: \"mail.example.com:587\" }\n")
-	bad := file(t, "bad.yaml", "kind: smtp\nsettings: { adress: \"mail.example.com:587\" }\n")
+	bad := file(t, "bad.yaml", "kind: smtp\nsettings: { server: \"mail.example.com:587\" }\n")
 	for _, tt := range []struct {
 		args      string
 		want, err string
 	}{
 		{"list", "office  smtp     password  2027-01-04 08:00  enabled\ncrm     webhook            2027-01-04 08:00  disabled: gone\n", ""},
 		{"put office " + good, "the connection office (smtp) is saved\n", ""},
-		{"put office " + bad, bad + ": /settings/adress unknown-field there is no such field\n", "there is a problem"},
+		{"put office " + bad, bad + ": /settings/server unknown-field there is no such field\n", "there is a problem"},
 		{"test office", "office works: logged in in 12 ms\n", ""},
 		{"test crm", "", "status 410 Gone"},
 		{"delete office", "", ""},
