@@ -26,6 +26,14 @@ func remoteOf(getenv func(string) string) remote {
 	return remote{base: or(getenv("ROLLCALL_API"), defaultRemote), key: getenv("ROLLCALL_API_KEY")}
 }
 
+// refusal is an answer of the API that is none.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r *refusal) Error() string { return r.text }
+
 // get reads what stands at a path into a value.
 func (r remote) get(ctx context.Context, path string, into any) error {
 	return r.do(ctx, http.MethodGet, path, nil, into)
@@ -70,7 +78,7 @@ func (r remote) do(ctx context.Context, method, path string, body, into any) err
 		if len(problem.Problems) > 0 {
 			return &automation.InvalidError{What: "the request", Problems: problem.Problems}
 		}
-		return fmt.Errorf("the API answers %s: %s", resp.Status, problem.Detail)
+		return &refusal{resp.StatusCode, fmt.Sprintf("the API answers %s: %s", resp.Status, printable(problem.Detail))}
 	}
 	if into == nil {
 		return nil

@@ -20,6 +20,7 @@ import (
 	"rollcall/postgres"
 	"rollcall/postgres/pgtest"
 	"rollcall/simulate"
+	"rollcall/triggers"
 )
 
 // server is an API over a database of its own.
@@ -29,8 +30,12 @@ func server(t *testing.T) func(string) string {
 	db, err := postgres.Open(t.Context(), postgres.Config{URL: pgtest.New(t), Catalog: actions.Catalog()})
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
+	log, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	metrics := triggers.NewMetrics(registry)
+	starter := triggers.NewStarter(triggers.StarterConfig{DB: db, Log: log, Metrics: metrics})
 	handler := api.New(api.Deps{
-		DB: db, Catalog: actions.Catalog(), Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
+		DB: db, Catalog: actions.Catalog(), Metrics: registry, Log: log,
+		Pump: triggers.NewPump(db, starter, log, metrics), Starter: starter, Scheduler: triggers.NewScheduler(db, starter, log),
 		Simulate: simulate.New(actions, db.Prepare).Run, Keys: []string{"a key that is long"},
 	})
 	s := httptest.NewServer(handler)
