@@ -16,7 +16,7 @@ type AddSheetRowParams struct {
 	Sheet       string            `json:"sheet,omitempty" doc:"The name of the sheet; the first one if left out."`
 	Values      map[string]string `json:"values" doc:"What goes under which column title. Written as it is, never as a formula."`
 
-	Connection string `json:"connection,omitempty" doc:"The connection that is used; if left out, that of the configuration, or the only such connection."`
+	Connection string `json:"connection,omitempty" doc:"The connection that is used; if left out, that of the configuration, or the oldest such connection."`
 }
 
 // Kind names the action.

@@ -1,8 +1,10 @@
 package activities
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,6 +34,8 @@ type Lasting = automation.Duration
 const (
 	usualPatience = Lasting(7 * 24 * time.Hour)
 	mostPatience  = Lasting(366 * 24 * time.Hour)
+
+	maxCallAnswer = 64 << 10
 )
 
 // Kind names the action.
@@ -73,45 +77,68 @@ func (CallParams) Foresee() map[string]any { return map[string]any{"status": aut
 
 // Do calls the system.
 func (a *CallSystem) Do(ctx context.Context, c Call[CallParams]) (Output, error) {
-	token, err := a.DB.NewCallback(ctx, c.ref)
-	if err != nil {
-		return Output{}, err
-	}
 	patience := usualPatience
 	if c.Params.AtMost != nil {
 		patience = *c.Params.AtMost
+	}
+	callback, err := a.callback(ctx, c.ref, time.Duration(patience))
+	if err != nil {
+		return Output{}, err
 	}
 	body, err := json.Marshal(map[string]any{
 		"type": "workflow." + c.Enrollment.Workflow + "." + c.ref.Step,
 		"data": map[string]any{
 			"user": userOf(c.User), "event": c.Enrollment.Event, "enrollment": enrollmentOf(&c.Enrollment), "inputs": c.Params.Inputs,
 		},
-		"callback": map[string]any{
-			"url": a.PublicURL + "/v1/callbacks/" + token, "expires_at": time.Now().Add(time.Duration(patience)).UTC().Format(time.RFC3339),
-		},
+		"callback": callback,
 	})
 	if err != nil {
 		return Output{}, fmt.Errorf("write call: %w", err)
 	}
-	r := webhook.Request{ID: c.Key, URL: c.Params.URL, Headers: c.Params.Headers, Body: body}
+	r := webhook.Request{ID: c.Key, URL: c.Params.URL, Headers: c.Params.Headers, Body: body, Keep: maxCallAnswer}
 	answer, err := a.send(ctx, c.Params.Connection, &r)
 	if err != nil {
 		return Output{}, err
 	}
-	return outcomeOf(answer.Body, host(r.URL), time.Duration(patience))
+	out, err := outcomeOf(&answer, host(r.URL), time.Duration(patience))
+	if err == nil && out.pending > 0 && a.PublicURL == "" {
+		err = connect.Permanent(errors.New("the answer is to come later, and nobody knows where to: ROLLCALL_PUBLIC_URL is not set"))
+	}
+	return out, err
+}
+
+// callback is what a system is told about answering later; nil where it could not reach us.
+func (a *CallSystem) callback(ctx context.Context, ref postgres.VisitRef, patience time.Duration) (any, error) {
+	if a.PublicURL == "" {
+		return nil, nil
+	}
+	token, err := a.DB.NewCallback(ctx, ref)
+	return map[string]any{
+		"url": a.PublicURL + "/v1/callbacks/" + token, "expires_at": time.Now().Add(patience).UTC().Format(time.RFC3339),
+	}, err
 }
 
 // outcomeOf reads an answer. One that says nothing is a success.
-func outcomeOf(body []byte, host string, patience time.Duration) (Output, error) {
+func outcomeOf(answer *webhook.Response, host string, patience time.Duration) (Output, error) {
 	var given automation.CallAnswer
 	var object map[string]any
-	if json.Unmarshal(body, &object) == nil && object["status"] != nil {
+	err := json.Unmarshal(answer.Body, &object)
+	switch looksLikeJSON := bytes.HasPrefix(bytes.TrimSpace(answer.Body), []byte("{")); {
+	case answer.Cut:
+		return Output{}, connect.Permanent(fmt.Errorf("%s answers with more than %d KiB", host, maxCallAnswer>>10))
+	case looksLikeJSON && err != nil:
+		return Output{}, connect.Permanent(fmt.Errorf("%s answers with JSON that is broken", host))
+	}
+	if object["status"] != nil {
 		var p strictjson.Problems
 		if strictjson.Decode(storableJSON(object), "", &given, &p); len(p) > 0 {
 			return Output{}, connect.Permanent(fmt.Errorf("%s does not answer as a call is answered: %s %s", host, p[0].Pointer, p[0].Message))
 		}
 	} else {
 		given.Status = automation.CallSucceeded
+	}
+	if text, err := json.Marshal(given.Outputs); err != nil || len(text) > automation.MaxCallOutputs {
+		return Output{}, connect.Permanent(fmt.Errorf("%s answers with outputs of more than %d bytes", host, automation.MaxCallOutputs))
 	}
 	switch given.Status {
 	case automation.CallPending:

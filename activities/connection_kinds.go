@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"strings"
 
 	"rollcall/automation"
 	"rollcall/connect/email"
@@ -24,7 +25,7 @@ type Outgoing struct {
 // connectionKinds are all kinds of connections.
 var connectionKinds = map[string]connectionKind{
 	automation.SMTPConnection: newConnectionKind("Mail", "An account on a mail server.", "connected and, as the settings say, encrypted and logged in",
-		func(s smtpSettings) string { return s.Address + " " + s.Username },
+		func(s smtpSettings) string { return strings.Join([]string{s.Address, s.Username, s.TLS}, " ") },
 		func(out *Outgoing, s smtpSettings, x smtpSecrets) (*email.Sender, error) {
 			return email.New(email.Config{Addr: s.Address, From: s.From, TLS: s.TLS, Username: s.Username, Password: x.Password, DialContext: out.DialMail})
 		},

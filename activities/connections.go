@@ -47,6 +47,15 @@ func NewConnections(db *postgres.DB, box *secrets.Box, out Outgoing) *Connection
 // ErrNoKeyset is returned where secrets are to be kept or read and there are no keys for that.
 var ErrNoKeyset = fmt.Errorf("there are no keys for secrets: ROLLCALL_SECRETS_KEYSET names none: %w", automation.ErrInvalid)
 
+// Ready returns ErrNoKeyset where there are secrets that could not be opened, because there are no keys.
+func (c *Connections) Ready(ctx context.Context) error {
+	has, err := c.db.HasSecrets(ctx)
+	if err == nil && has && c.box == nil {
+		err = ErrNoKeyset
+	}
+	return err
+}
+
 // Put creates a connection or changes it. Where it leads is not changed under secrets that were meant
 // for somewhere else: they have to be given again. Errors are *InvalidError and ErrConflict.
 func (c *Connections) Put(ctx context.Context, name string, w automation.ConnectionDraft, by string) (saved *automation.Connection, created bool, err error) {
@@ -64,8 +73,11 @@ func (c *Connections) Put(ctx context.Context, name string, w automation.Connect
 			if old.Kind != w.Kind {
 				return nil, fmt.Errorf("it is of the kind %s, which stays: %w", old.Kind, automation.ErrConflict)
 			}
-			if have, err = c.open(old); err != nil {
-				return nil, err
+			// Where all are given anew, nothing depends on the old ones, nor on their key.
+			if kept := slices.ContainsFunc(old.Configured, func(name string) bool { _, again := w.Secrets[name]; return !again }); kept {
+				if have, err = c.open(old); err != nil {
+					return nil, err
+				}
 			}
 		}
 		given, err := merged(kind, old, have, w)
@@ -211,7 +223,7 @@ func (c *Connections) client(s *postgres.Sealed) (any, error) {
 }
 
 // named finds the connection of a kind for a step: the one that it names or, where it names none, the
-// only one there is.
+// oldest there is.
 func (c *Connections) named(ctx context.Context, name, kind string) (*postgres.Sealed, any, error) {
 	if name == "" {
 		all, err := c.db.ConnectionsOf(ctx, kind)
@@ -220,8 +232,6 @@ func (c *Connections) named(ctx context.Context, name, kind string) (*postgres.S
 			return nil, nil, err
 		case len(all) == 0:
 			return nil, nil, connect.Permanent(fmt.Errorf("there is no connection of the kind %s", kind))
-		case len(all) > 1:
-			return nil, nil, connect.Permanent(fmt.Errorf("the step has to say which connection: %s", strings.Join(all, ", ")))
 		}
 		name = all[0]
 	}
@@ -237,6 +247,10 @@ func (c *Connections) named(ctx context.Context, name, kind string) (*postgres.S
 		return nil, nil, connect.Permanent(fmt.Errorf("the connection %q is disabled: %s", name, s.DisabledReason))
 	}
 	client, err := c.client(s)
+	if errors.Is(err, ErrNoKeyset) || errors.Is(err, secrets.ErrSealed) {
+		// A process that was not told of the keys must not end anybody's enrollment.
+		err = &connect.Error{Class: connect.Auth, Reason: fmt.Sprintf("this process cannot open the secrets of the connection %q", name)}
+	}
 	return s, client, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -56,7 +57,7 @@ func (b *bench) drafts() map[string]string {
 		"office": `{"kind": "smtp", "settings": {"address": "` + b.world.SMTPAddr() + `", "from": "HR <hr@example.com>", "tls": "none"}}`,
 		"chat":   `{"kind": "slack", "settings": {"api_url": "` + b.world.SlackURL() + `"}, "secrets": {"token": "xoxb-canary-token"}}`,
 		"sheets": `{"kind": "google", "settings": {"endpoint": "` + b.world.SheetsURL() + `"}, "secrets": {"credentials": ` + credentials + `}}`,
-		"crm": `{"kind": "webhook", "settings": {"url": "` + b.world.WebhookURL("crm") + `", "headers": {"X-Tenant": "7"}},
+		"crm": `{"kind": "webhook", "settings": {"url": "` + b.world.WebhookURL("crm") + `", "headers": {"X-Tenant": "7", "authorization": "a setting"}},
 			"secrets": {"signing": "` + secret + `", "headers": {"Authorization": "Bearer canary-bearer"}}}`,
 	}
 }
@@ -111,8 +112,11 @@ func TestWhereAConnectionIsMissingTheStepFailsAndSaysSo(t *testing.T) {
 	b.failsForGood("send_email", mail("w1"), "there is no connection of the kind smtp")
 	b.put(c, "office", b.drafts()["office"])
 	b.do("send_email", mail("w2"))
-	b.put(c, "second", b.drafts()["office"])
-	b.failsForGood("send_email", mail("w3"), "the step has to say which connection: office, second")
+	b.put(c, "another", strings.Replace(b.drafts()["office"], "hr@", "other@", 1))
+	b.do("send_email", mail("w3"))
+	for _, item := range b.sent("email") {
+		require.Equal(t, "hr@example.com", item.From, "a second one changes nothing for who uses the first")
+	}
 }
 
 func TestAddressesStayUnderThatOfTheirConnection(t *testing.T) {
@@ -134,6 +138,10 @@ func TestAddressesStayUnderThatOfTheirConnection(t *testing.T) {
 		{b.world.WebhookURL("other"), ""},
 		{"//evil.example/", "/webhook/crm/evil.example/"},
 		{"https://evil.example/", ""},
+		{"HTTPS://evil.example/", ""},
+		{"search?next=https://x.example", "/webhook/crm/search?next=https://x.example"},
+		{"/a/%252e%252e/b", ""},
+		{"/..;x=1/b", ""},
 	} {
 		name := "w" + string(rune('a'+i))
 		enrollment := b.step(name, "ada", "send_webhook", map[string]any{"connection": "crm", "url": tt.address, "body": name})
@@ -149,20 +157,35 @@ func TestAddressesStayUnderThatOfTheirConnection(t *testing.T) {
 	}
 }
 
+func TestWhatIsSecretDoesNotComeBackInAnAnswer(t *testing.T) {
+	t.Parallel()
+	b, c, _ := connected(t)
+	b.put(c, "crm", strings.Replace(b.drafts()["crm"], `"Authorization": "Bearer canary-bearer"`, `"X-Key-Of-Ours": "canary-value"`, 1))
+	b.user("ada", nil)
+	b.world.Fail(world.Fault{Path: "/webhook/crm", Status: 200, Body: `{"you sent": "canary-value"}`})
+	v := b.do("send_webhook", b.step("w1", "ada", "send_webhook", map[string]any{"connection": "crm"}))
+	require.Equal(t, map[string]any{"status": 200.0, "body": map[string]any{"you sent": "[redacted]"}}, v.Output)
+	b.world.Fail(world.Fault{Path: "/webhook/crm", Status: 400, Body: `what is canary-value`})
+	b.failsForGood("send_webhook", b.step("w2", "ada", "send_webhook", map[string]any{"connection": "crm"}), "status 400 Bad Request: what is [redacted]")
+}
+
 func TestAReceiverThatIsGoneDisablesItsConnection(t *testing.T) {
 	t.Parallel()
 	b, c, _ := connected(t)
 	b.put(c, "crm", b.drafts()["crm"])
 	b.user("ada", nil)
-	b.world.Fail(world.Fault{Path: "/webhook/crm", Status: 410})
 	post := func(name string) string {
 		return b.step(name, "ada", "send_webhook", map[string]any{"connection": "crm"})
 	}
+	b.world.Fail(world.Fault{Path: "/webhook/crm", Status: 410})
+	b.failsForGood("send_webhook", b.step("w0", "ada", "send_webhook", map[string]any{"connection": "crm", "url": "people/ada"}), "status 410 Gone")
+	b.do("send_webhook", b.step("w00", "ada", "send_webhook", map[string]any{"connection": "crm", "url": "people/bo"}))
+	b.world.Fail(world.Fault{Path: "/webhook/crm", Status: 410})
 	b.failsForGood("send_webhook", post("w1"), "status 410 Gone")
 
 	b.failsForGood("send_webhook", post("w2"), `the connection "crm" is disabled: the receiver answered 410 Gone`)
 
-	require.Empty(t, b.world.Outbox(), "nothing went out")
+	require.Len(t, b.world.Outbox(), 1, "nothing more went out")
 	kept, err := b.db.Connection(t.Context(), "crm")
 	require.NoError(t, err)
 	require.NotNil(t, kept.DisabledAt)
@@ -189,6 +212,8 @@ func TestSecretsStayUnlessTheyAreGivenOrTheConnectionLeadsElsewhere(t *testing.T
 	var invalid *automation.InvalidError
 	require.ErrorAs(t, err, &invalid)
 	require.Equal(t, automation.Problems{{Pointer: "/secrets/password", Code: "required", Message: "it leads somewhere else now, so this has to be given again"}}, invalid.Problems)
+	_, err = put(`{"kind": "smtp", "settings": {"address": "mail.example.com:587", "from": "b@example.com", "username": "u", "tls": "none"}}`)
+	require.ErrorAs(t, err, &invalid, "in the clear, anybody on the way could read it")
 	_, err = put(`{"kind": "slack", "settings": {}, "secrets": {"token": "xoxb-1"}}`)
 	require.ErrorIs(t, err, automation.ErrConflict)
 	saved, err = put(`{"kind": "smtp", "settings": {"address": "mail.example.com:587", "from": "b@example.com"}, "secrets": {"password": null}}`)
@@ -238,7 +263,16 @@ func TestSecretsAreSealedAndBoundToTheirConnection(t *testing.T) {
 	require.False(t, result.OK)
 	require.Contains(t, result.Error, "or for something else")
 
+	// Steps wait for a process that has the keys, and who gives all secrets anew needs no old key.
+	b.deps.Connections = renewed
+	b.register(b.deps)
+	b.user("ada", nil)
+	app := b.fails("send_slack", b.step("w", "ada", "send_slack", map[string]any{"connection": "chat", "to": "#people", "text": "x"}))
+	require.False(t, app.NonRetryable())
+	b.put(renewed, "chat", b.drafts()["chat"])
+
 	// Without keys there can be no secrets.
+	require.ErrorIs(t, activities.NewConnections(b.db, nil, activities.Outgoing{}).Ready(t.Context()), activities.ErrNoKeyset)
 	_, _, err = activities.NewConnections(b.db, nil, activities.Outgoing{Client: connect.NewHTTPClient(connect.Guard{})}).Put(t.Context(), "new", drafted(t, `{"kind": "slack", "settings": {}, "secrets": {"token": "x"}}`), "")
 	require.ErrorIs(t, err, activities.ErrNoKeyset)
 }

@@ -19,6 +19,7 @@ import (
 type receiver struct {
 	base    string
 	headers map[string]string
+	hidden  []string // the values of those that are secret
 	signing []string
 	sender  *webhook.Sender
 }
@@ -36,15 +37,16 @@ func newReceiver(out *Outgoing, s webhookSettings, x webhookSecrets) (*receiver,
 		}
 	}
 	all := map[string]string{}
-	for _, headers := range []map[string]string{s.Headers, x.Headers} {
+	for _, headers := range []map[string]string{s.Headers, x.Headers} { // what is secret comes last, and counts
 		for name, value := range headers {
-			all[name] = value
+			all[http.CanonicalHeaderKey(name)] = value
 		}
 	}
+	hidden := slices.Collect(maps.Values(x.Headers))
 	if err := webhook.CheckHeaders(all); err != nil {
 		return nil, err
 	}
-	return &receiver{base: s.URL, headers: all, signing: x.Signing, sender: webhook.New(out.Client)}, nil
+	return &receiver{base: s.URL, headers: all, hidden: hidden, signing: x.Signing, sender: webhook.New(out.Client)}, nil
 }
 
 // address is where a step that uses the connection sends something: the whole address, which has to
@@ -53,7 +55,7 @@ func (r *receiver) address(of string) (string, error) {
 	switch {
 	case of == "":
 		return r.base, nil
-	case !strings.Contains(of, "://"):
+	case !absolute(of):
 		of = strings.TrimSuffix(r.base, "/") + "/" + strings.TrimLeft(of, "/")
 	}
 	rest, inside := strings.CutPrefix(of, r.base)
@@ -61,17 +63,40 @@ func (r *receiver) address(of string) (string, error) {
 		return "", connect.Permanent(fmt.Errorf("the address does not begin with that of the connection, %s", r.base))
 	}
 	path, _, _ := strings.Cut(rest, "?")
-	plain, err := url.PathUnescape(path)
-	if err != nil || slices.Contains(strings.FieldsFunc(plain, func(r rune) bool { return r == '/' || r == '\\' }), "..") {
+	if leadsUp(path) {
 		return "", connect.Permanent(fmt.Errorf("the address leads out of that of the connection, %s", r.base))
 	}
 	return of, nil
 }
 
+// absolute reports whether an address has its scheme.
+func absolute(address string) bool {
+	scheme, _, found := strings.Cut(address, "://")
+	return found && (strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http"))
+}
+
+// leadsUp reports whether somebody may understand a path as one that leads out of where it begins, after
+// decoding it once or more often.
+func leadsUp(path string) bool {
+	for range 4 {
+		for _, part := range strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' }) {
+			if part, _, _ = strings.Cut(part, ";"); part == ".." {
+				return true
+			}
+		}
+		plain, err := url.PathUnescape(path)
+		if err != nil || plain == path {
+			return err != nil
+		}
+		path = plain
+	}
+	return true
+}
+
 // check sends an event that says that it is a test.
 func (r *receiver) check(ctx context.Context) error {
 	_, err := r.sender.Send(ctx, webhook.Request{
-		ID: "test", URL: r.base, Headers: r.headers, Secrets: r.signing, Body: []byte(`{"type":"rollcall.test","data":{}}`),
+		ID: "test", URL: r.base, Headers: r.headers, Hidden: r.hidden, Secrets: r.signing, Body: []byte(`{"type":"rollcall.test","data":{}}`),
 	})
 	return err
 }
@@ -104,9 +129,9 @@ func (d *Deps) send(ctx context.Context, connection string, r *webhook.Request) 
 	}
 	maps.DeleteFunc(headers, func(name, _ string) bool { return by.has(name) })
 	maps.Copy(headers, by.headers)
-	r.Headers, r.Secrets = headers, by.signing
+	r.Headers, r.Hidden, r.Secrets = headers, by.hidden, by.signing
 	answer, err := by.sender.Send(ctx, *r)
-	if answer.Status == http.StatusGone {
+	if answer.Status == http.StatusGone && r.URL == by.base { // else it speaks of one thing under it
 		if err := d.DB.DisableConnection(ctx, c.Name, c.Revision, "the receiver answered 410 Gone"); err != nil {
 			return answer, err
 		}

@@ -198,7 +198,7 @@ func (s *Set) noteFailure(ctx context.Context, in workflows.FailureInput) error 
 }
 
 func (s *Set) finishEnrollment(ctx context.Context, in workflows.FinishInput) (workflows.EnrollmentResult, error) {
-	status, _, err := s.DB.EndEnrollment(ctx, postgres.End{ID: in.EnrollmentID, Status: in.Status, Reason: cut(in.Reason), Step: in.Step, At: in.At, Visits: in.Visits})
+	status, _, err := s.DB.EndEnrollment(ctx, postgres.End{ID: in.EnrollmentID, Status: in.Status, Reason: cut(in.Reason), Step: in.Step, At: in.At, Visits: in.Visits, Attended: in.Attended})
 	if errors.Is(err, automation.ErrNotFound) { // its ledger row is gone with its database
 		return workflows.EnrollmentResult{Status: automation.Unenrolled, Reason: "the enrollment is unknown"}, nil
 	}

@@ -22,7 +22,7 @@ type SendEmailParams struct {
 	Body     string `json:"body,omitempty" doc:"The plain text."`
 	HTML     string `json:"html,omitempty" doc:"The formatted text; values in it are escaped."`
 
-	Connection string `json:"connection,omitempty" doc:"The connection that is used; if left out, the mail server of the configuration, or the only such connection."`
+	Connection string `json:"connection,omitempty" doc:"The connection that is used; if left out, the mail server of the configuration, or the oldest such connection."`
 }
 
 // Kind names the action.

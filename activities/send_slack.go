@@ -21,7 +21,7 @@ type SendSlackParams struct {
 	Text   string           `json:"text" doc:"The message in Slack's markup; values in it are escaped. With blocks, what notifications say."`
 	Blocks []map[string]any `json:"blocks,omitempty" doc:"The layout in Slack's Block Kit, at most 50 blocks; values in it are escaped."`
 
-	Connection string `json:"connection,omitempty" doc:"The connection that is used; if left out, that of the configuration, or the only such connection."`
+	Connection string `json:"connection,omitempty" doc:"The connection that is used; if left out, that of the configuration, or the oldest such connection."`
 }
 
 // Kind names the action.

@@ -53,7 +53,7 @@ func (p SendWebhookParams) Check(c *Checking) {
 	case p.Connection == "" && p.URL == "":
 		c.Add("/url", "required", "url is required, unless a connection is named")
 		return
-	case p.Connection == "" || strings.Contains(p.URL, "://"):
+	case p.Connection == "" || absolute(p.URL):
 		p.checkURL(c)
 	}
 	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}

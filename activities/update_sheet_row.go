@@ -25,7 +25,7 @@ type UpdateSheetRowParams struct {
 	Values      map[string]string `json:"values" doc:"What goes under which column title; other cells stay as they are. Written as it is, never as a formula. The column of the lookup cannot be among them."`
 	IfMissing   string            `json:"if_missing,omitempty" enum:"fail,add,skip" doc:"What to do where there is no such row: fail (if left out), add one with the lookup's value, or skip."`
 
-	Connection string `json:"connection,omitempty" doc:"The connection that is used; if left out, that of the configuration, or the only such connection."`
+	Connection string `json:"connection,omitempty" doc:"The connection that is used; if left out, that of the configuration, or the oldest such connection."`
 }
 
 // SheetLookup finds a row by the text of a cell.

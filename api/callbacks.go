@@ -3,7 +3,9 @@ package api
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,9 +16,6 @@ import (
 
 // answerRoute is where systems that a step called answer later. Its address is a secret.
 const answerRoute = "/v1/callbacks/:token"
-
-// maxOutputs is how large the outputs of an answer may be.
-const maxOutputs = 4 << 10
 
 // answers reports whether a request is the answer to a call.
 func answers(c *gin.Context) bool {
@@ -33,7 +32,7 @@ func (g *gate) admitAnswer(c *gin.Context) (*caller, error) {
 	case !known:
 		return nil, cmp.Or[error](g.guessed(c), newProblem(http.StatusNotFound, "not-found", "there is nothing here"))
 	}
-	return &caller{id: "callbacks"}, nil
+	return &caller{id: fmt.Sprintf("callback %x", sha256.Sum256([]byte(c.Param("token"))))}, nil
 }
 
 type answerIn struct {
@@ -53,8 +52,8 @@ func (s *server) answerCall(ctx context.Context, in *answerIn) (*answerOut, erro
 	if err != nil {
 		return nil, err
 	}
-	if len(text) > maxOutputs {
-		p.Add("/outputs", "too-long", "the outputs have %d bytes, at most %d are kept", len(text), maxOutputs)
+	if len(text) > automation.MaxCallOutputs {
+		p.Add("/outputs", "too-long", "the outputs have %d bytes, at most %d are kept", len(text), automation.MaxCallOutputs)
 	}
 	if err := automation.Invalid("the answer", p); err != nil {
 		return nil, err

@@ -269,3 +269,23 @@ func TestTheLawOfSuppressionHoldsForTimeThatIsSkippedToo(t *testing.T) {
 	s.must(200, "POST", "/v1/workflows/choosy/publish", "")
 	s.do("POST", "/v1/workflows/choosy/enrollments", `{"user_id":"u_1","fast_forward":true}`).wants(409, "suppressed")
 }
+
+// A worker that dies, or a signal that comes at the last moment, lets Temporal ask the end of a run anew.
+func TestTheEndOfARunThatFailedDoesNotEndTheOneThatGoesOn(t *testing.T) {
+	t.Parallel()
+	s := start(t).seed()
+	id := s.failing(1)[0]
+	s.must(200, "POST", "/v1/enrollments/"+id+"/retry", "")
+	at, err := s.db.PositionOf(t.Context(), id)
+	require.NoError(t, err)
+	require.Positive(t, at.Attended)
+
+	for _, status := range []automation.EnrollmentStatus{automation.Failed, automation.Completed, automation.Unenrolled, ""} {
+		now, _, err := s.db.EndEnrollment(t.Context(), postgres.End{ID: id, Status: status, Step: "tell", Reason: "said again"})
+		require.NoError(t, err)
+		require.Equal(t, automation.Pending, now)
+	}
+	now, _, err := s.db.EndEnrollment(t.Context(), postgres.End{ID: id, Status: automation.Completed, Attended: at.Attended})
+	require.NoError(t, err)
+	require.Equal(t, automation.Completed, now)
+}

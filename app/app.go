@@ -5,7 +5,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -106,13 +104,16 @@ func (a *App) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := connections.Ready(ctx); err != nil {
+		return fmt.Errorf("connections: %w", err)
+	}
 	if c.Worker {
 		deps, err := c.connectors(ctx, out)
 		if err != nil {
 			return err
 		}
 		deps.DB, deps.Connections, deps.Metrics = a.db, connections, activities.NewMetrics(registry)
-		deps.PublicURL = cmp.Or(strings.TrimSuffix(c.PublicURL, "/"), "http://"+a.Addr())
+		deps.PublicURL = c.publicURL(a.listener.Addr())
 		a.actions = activities.New(deps)
 	}
 	rehearsing := activities.New(activities.Deps{}) // without a way out of the house

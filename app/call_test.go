@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rollcall/app"
 	"rollcall/automation"
+	"rollcall/postgres"
 )
 
 // office is another system that is called: it says what the test says and keeps what it was told.
@@ -22,7 +25,14 @@ type office struct {
 	mu      sync.Mutex
 	says    []string // one after the other; the last one for ever
 	told    []called
-	arrived chan struct{}
+	failing int // so many calls are answered 500 yet
+}
+
+// fail lets the next calls be answered with an error, though they have arrived.
+func (o *office) fail(n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failing = n
 }
 
 type called struct {
@@ -42,7 +52,7 @@ type called struct {
 
 func (s *service) office(says ...string) *office {
 	s.t.Helper()
-	o := &office{says: says, arrived: make(chan struct{}, 100)}
+	o := &office{says: says}
 	o.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var c called
 		c.ID = r.Header.Get("webhook-id")
@@ -53,13 +63,20 @@ func (s *service) office(says ...string) *office {
 		}
 		o.mu.Lock()
 		o.told = append(o.told, c)
+		failing := o.failing > 0
+		if failing {
+			o.failing--
+		}
 		say := o.says[0]
 		if len(o.says) > 1 {
 			o.says = o.says[1:]
 		}
 		o.mu.Unlock()
+		if failing {
+			http.Error(w, "the answer got lost", http.StatusInternalServerError)
+			return
+		}
 		_, _ = io.WriteString(w, say)
-		o.arrived <- struct{}{}
 	}))
 	s.t.Cleanup(o.Close)
 	s.stop()
@@ -222,4 +239,89 @@ func TestAPendingCallSurvivesARestartAndIsMadeOnce(t *testing.T) {
 	require.Equal(t, 200, status, answer)
 	s.wantStatus("badge", "u_1", automation.Completed)
 	require.Len(t, o.calls(), 1)
+}
+
+func TestAFailedCallStaysFailedWhenItIsAskedAboutAgain(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := s.office(pendingCall)
+	s.publishCall(o, "2d", "")
+	e := s.wantStep("badge", "u_1", "order")
+	s.until("it waits", func() bool { return s.steps(e.ID)[0] == "order 1 waiting" })
+	s.stop() // so that only the test asks
+	ref := postgres.VisitRef{EnrollmentID: e.ID, Step: "order", Visit: 1}
+	db, err := postgres.Open(s.ctx, postgres.Config{URL: s.config.DatabaseURL, Catalog: app.Catalog()})
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	_, token, _ := strings.Cut(o.call(s, 1).Body.Callback.URL, "/v1/callbacks/")
+	_, err = db.AnswerCall(s.ctx, token, automation.CallAnswer{Status: automation.CallFailed, Error: "no paper"})
+	require.NoError(t, err)
+
+	for range 2 { // the answer to the first may get lost
+		_, err = db.EndCall(s.ctx, ref, false)
+		require.ErrorIs(t, err, automation.ErrInvalid)
+		require.ErrorContains(t, err, "no paper")
+	}
+}
+
+func TestACallThatIsAnsweredWhileThePauseHoldsItIsNotLost(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := s.office("not JSON at all, and no status", pendingCall)
+	o.fail(1)
+	s.publishCall(o, "2d", `
+  - { id: tell, action: notify, with: { to: u_1, text: "badge {{ steps.order.number }}" } }`)
+	first := o.call(s, 1)
+	s.must("POST", "/v1/workflows/badge/pause", map[string]any{})
+	e := s.wantStep("badge", "u_1", "order")
+	s.until("the retry is held", func() bool { return s.steps(e.ID)[0] == "order 1 held" })
+
+	status, answer := s.answer(first, `{"status": "success", "outputs": {"number": 3, "outcome": "failed", "error": "none"}}`)
+
+	require.Equal(t, 200, status, answer)
+	s.must("POST", "/v1/workflows/badge/resume", map[string]any{})
+	s.wantStatus("badge", "u_1", automation.Completed)
+	require.Equal(t, map[string]any{"status": "success", "number": 3.0}, s.outputOf(e.ID, "order"))
+	require.Len(t, o.calls(), 1, "it was answered: there is nothing to call for again")
+}
+
+func TestARetriedCallIsMadeAnewThoughAnOldAnswerIsLeftOver(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := s.office(pendingCall)
+	o.fail(1)
+	s.publishCall(o, "2d", "")
+	first, second := o.call(s, 1), o.call(s, 2)
+	e := s.wantStep("badge", "u_1", "order")
+	s.until("it waits", func() bool { return s.steps(e.ID)[0] == "order 1 waiting" })
+	s.must("POST", "/v1/workflows/badge/pause", map[string]any{}) // both come before either is looked at, or one after the other
+	status, _ := s.answer(first, `{"status": "fail", "error": "one"}`)
+	require.Equal(t, 200, status)
+	_, _ = s.answer(second, `{"status": "fail", "error": "two"}`)
+	s.wantStatus("badge", "u_1", automation.Failed)
+	s.must("POST", "/v1/workflows/badge/resume", map[string]any{})
+
+	s.must("POST", "/v1/enrollments/"+e.ID+"/retry", map[string]any{})
+	status, answer := s.answer(o.call(s, 3), `{"status": "success"}`)
+	require.Equal(t, 200, status, answer)
+	s.wantStatus("badge", "u_1", automation.Completed)
+}
+
+func TestAnAnswerToACallThatCannotBeUnderstoodIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for i, tt := range []struct{ say, want string }{
+		{`{"status": "fail", "outputs": {"x": "` + strings.Repeat("x", 70<<10) + `"}}`, "answers with more than 64 KiB"},
+		{`{"status": "success", "outputs": {"x": "` + strings.Repeat("x", 5<<10) + `"}}`, "outputs of more than 4096 bytes"},
+		{`{"status": "fail"`, "JSON that is broken"},
+		{`{"status": "maybe"}`, `the status "maybe"`},
+		{`{"status": 1}`, "does not answer as a call is answered"},
+		{`{"status": "fail", "error": "no"}`, "answers that it failed: no"},
+	} {
+		o := s.office(tt.say)
+		s.publishCall(o, "2d", "\n# "+strconv.Itoa(i)+"\nenroll: { again: every_trigger }")
+		e := s.wantStatus("badge", "u_1", automation.Failed)
+		require.Contains(t, e.Reason, tt.want)
+		s.exec(`update enrollments set status = 'completed' where status = 'failed'`)
+	}
 }

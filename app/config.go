@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
+	"strings"
 
 	"go.temporal.io/sdk/client"
 
@@ -52,6 +54,17 @@ type Config struct {
 	AllowNetworks []netip.Prefix   // private networks that may be reached from outside steps
 	AllowAddrs    []netip.AddrPort // single private addresses that may be reached
 	AllowHTTP     bool             // plain http as well
+}
+
+// publicURL is where other systems reach the API: "" where nobody knows.
+func (c *Config) publicURL(listens net.Addr) string {
+	if c.PublicURL != "" {
+		return strings.TrimSuffix(c.PublicURL, "/")
+	}
+	if at, ok := listens.(*net.TCPAddr); !c.API || !ok || at.IP.IsUnspecified() {
+		return ""
+	}
+	return "http://" + listens.String()
 }
 
 // outgoing is how everything leaves that leaves: through the guard.

@@ -14,6 +14,9 @@ const (
 	CallPending   = "pending"       // the answer is given later
 )
 
+// MaxCallOutputs is how many bytes the outputs of an answer have at most, as JSON.
+const MaxCallOutputs = 4 << 10
+
 // CallAnswer is the answer of a system that a step called.
 type CallAnswer struct {
 	Status  string         `json:"status" enum:"success,fail_continue,fail" doc:"success and fail_continue let the flow go on, with the outcome done or failed; with fail the step fails."`

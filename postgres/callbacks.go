@@ -52,7 +52,7 @@ func (db *DB) StillPending(ctx context.Context, ref VisitRef) error {
 		return nil
 	case err != nil:
 		return err
-	case row.Status == automation.StepDone || row.Status == automation.StepSkipped:
+	case row.Status != automation.StepRunning && row.Status != automation.StepWaiting && row.Status != automation.StepHeld:
 		return nil
 	case row.Answered:
 		return db.pendingUntil(ctx, ref, db.clockOf(ref))
@@ -80,7 +80,7 @@ func (db *DB) Suspend(ctx context.Context, ref VisitRef, until time.Time, what s
 		batch := &pgx.Batch{}
 		batch.Queue(`update enrollments set waiting_until = $2 where id = $1`, ref.EnrollmentID, until)
 		batch.Queue(`
-			update visits set status = 'waiting', until = $4, what = $5, error = ''
+			update visits set status = 'waiting', until = $4, what = $5, error = '', finished_at = null
 			where enrollment_id = $1 and step = $2 and visit = $3 and status = 'running'`,
 			ref.EnrollmentID, ref.Step, ref.Visit, until, what)
 		return tx.SendBatch(ctx, batch).Close()
@@ -103,11 +103,16 @@ func (db *DB) EndCall(ctx context.Context, ref VisitRef, timeUp bool) (Awaiting,
 		if err != nil {
 			return err
 		}
-		if w.Status != automation.StepWaiting && w.Status != automation.StepRunning {
+		switch w.Status {
+		case automation.StepWaiting, automation.StepRunning, automation.StepHeld:
+		case automation.StepFailed: // and the answer to that got lost
+			failed, err = failureOf(ctx, tx, ref)
+			return err
+		default:
 			a = Awaiting{Over: true, Came: string(w.Status)}
 			return nil
 		}
-		answer, err := useAnswer(ctx, tx, ref, db.clockOf(ref))
+		answer, err := useAnswer(ctx, tx, ref, timeUp, db.clockOf(ref))
 		if err != nil {
 			return err
 		}
@@ -137,6 +142,13 @@ func (db *DB) EndCall(ctx context.Context, ref VisitRef, timeUp bool) (Awaiting,
 	return a, err
 }
 
+// failureOf is the error that a visit is recorded to have failed with.
+func failureOf(ctx context.Context, tx pgx.Tx, ref VisitRef) (failed, err error) {
+	row, err := one[struct{ Error string }](ctx, tx, `
+		select error from visits where enrollment_id = $1 and step = $2 and visit = $3`, ref.EnrollmentID, ref.Step, ref.Visit)
+	return errors.New(firstOf(row.Error, "the call failed")), err
+}
+
 func firstOf(text, fallback string) string {
 	if text == "" {
 		return fallback
@@ -148,7 +160,9 @@ func firstOf(text, fallback string) string {
 func CallOutput(a *automation.CallAnswer) map[string]any {
 	output := map[string]any{}
 	for name, v := range a.Outputs {
-		output[name] = v
+		if name != filter.Outcome && name != "error" { // these say how the step went
+			output[name] = v
+		}
 	}
 	output["status"] = a.Status
 	if a.Status == automation.CallFailedOn {
@@ -157,15 +171,20 @@ func CallOutput(a *automation.CallAnswer) map[string]any {
 	return output
 }
 
-// useAnswer takes the answer to a visit; nil where there is none.
-func useAnswer(ctx context.Context, tx pgx.Tx, ref VisitRef, now time.Time) (*automation.CallAnswer, error) {
+// useAnswer takes the first answer to a visit; nil where there is none. Where there is one, or its time is
+// up, the visit ends, and whatever else came or comes to any of its attempts is of no use.
+func useAnswer(ctx context.Context, tx pgx.Tx, ref VisitRef, timeUp bool, now time.Time) (*automation.CallAnswer, error) {
 	row, err := one[struct{ Answer *automation.CallAnswer }](ctx, tx, `
-		update callbacks set used_at = $4
-		where digest = (select c.digest from callbacks c where `+answered+` order by c.answered_at limit 1)
-		returning answer`, ref.EnrollmentID, ref.Step, ref.Visit, now)
-	if errors.Is(err, automation.ErrNotFound) {
+		select c.answer from callbacks c where `+answered+` order by c.answered_at limit 1`, ref.EnrollmentID, ref.Step, ref.Visit)
+	switch none := errors.Is(err, automation.ErrNotFound); {
+	case none && !timeUp:
 		return nil, nil
+	case err != nil && !none:
+		return nil, err
 	}
+	_, err = tx.Exec(ctx, `
+		update callbacks set used_at = $4 where enrollment_id = $1 and step = $2 and visit = $3 and used_at is null`,
+		ref.EnrollmentID, ref.Step, ref.Visit, now)
 	return row.Answer, err
 }
 

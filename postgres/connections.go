@@ -30,9 +30,15 @@ func (db *DB) Connection(ctx context.Context, name string) (*Sealed, error) {
 	return &c, err
 }
 
-// ConnectionsOf lists the names of the connections of a kind.
+// ConnectionsOf lists the names of the connections of a kind, the oldest first.
 func (db *DB) ConnectionsOf(ctx context.Context, kind string) ([]string, error) {
-	return collectScalars[string](ctx, db.pool, `select name from connections where kind = $1 order by name`, kind)
+	return collectScalars[string](ctx, db.pool, `select name from connections where kind = $1 order by created_at, name`, kind)
+}
+
+// HasSecrets reports whether a connection has secrets.
+func (db *DB) HasSecrets(ctx context.Context) (has bool, err error) {
+	err = db.pool.QueryRow(ctx, `select exists (select from connections where sealed is not null)`).Scan(&has)
+	return has, translate(err)
 }
 
 // ChangeConnection writes what change makes of a connection; it is given nil where there is none yet.

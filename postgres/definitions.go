@@ -41,7 +41,7 @@ func (db *DB) ValidateDocument(ctx context.Context, d *automation.Document) erro
 	if err != nil {
 		return err
 	}
-	return automation.Invalid("the workflow", d.Validate(known.catalog, schema))
+	return known.judge(d, schema)
 }
 
 // SaveDraft creates a definition or replaces its draft; what is published stays as it is. Where
@@ -136,6 +136,13 @@ func (db *DB) Publish(ctx context.Context, name string, existing Existing, inFli
 		if err != nil {
 			return err
 		}
+		known, err := db.knowing(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := known.judge(document, schema); err != nil {
+			return err
+		}
 		now := db.clock()
 		before := &ingest{Tx: tx, db: db, now: now, epoch: epoch - 1}
 		if err := before.settle(ctx, name); err != nil {
@@ -144,11 +151,7 @@ func (db *DB) Publish(ctx context.Context, name string, existing Existing, inFli
 		if err := replaceLive(ctx, tx, &d, epoch, now, &p); err != nil {
 			return err
 		}
-		known, err := db.knowing(ctx, tx)
-		if err != nil {
-			return err
-		}
-		version, err := known.publishable(document, p.Version, schema) // not cached: it may be rolled back
+		version, err := known.prepare(d.Draft, p.Version, schema) // not cached: it may be rolled back
 		if err != nil {
 			return err
 		}

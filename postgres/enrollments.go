@@ -122,9 +122,11 @@ type End struct {
 	Step   string    // where it failed; "" keeps the step that is recorded
 	At     time.Time // by the clock of the workflow, where that runs ahead of ours
 
-	Visits map[string]int // of one that failed: how often each step was entered, also those that leave no visit
-	Finish *VisitRef      // it completes with this visit, where that was not skipped meanwhile,
-	In     int            // and where it is in this version still
+	Visits   map[string]int // of one that failed: how often each step was entered, also those that leave no visit
+	Attended int64          // the last intervention that the run of Temporal followed that says so
+
+	Finish *VisitRef // it completes with this visit, where that was not skipped meanwhile,
+	In     int       // and where it is in this version still
 
 	Private bool // the reason is in somebody's own words: Temporal is not told
 }
@@ -180,21 +182,23 @@ func queueEnd(batch *pgx.Batch, live *LiveSet, e End, now time.Time, ended *bool
 	}
 }
 
-// EndEnrollment records that an enrollment came to its end. Where it has ended already, that
-// stands; the status and reason in force are returned. Without a status it only reads them, and
+// EndEnrollment records that an enrollment came to its end. Where it has ended already, or was begun
+// anew since, that stands; the status and reason in force are returned. Without a status it only reads them, and
 // returns ErrConflict where the enrollment is live. Why it failed is the error that was recorded of
 // its step; where none was, the reason given.
 func (db *DB) EndEnrollment(ctx context.Context, e End) (automation.EnrollmentStatus, string, error) {
 	status, reason := e.Status, e.Reason
 	err := db.ingestAbout(ctx, e.ID, func(in *ingest) error {
 		old, err := one[struct {
-			Status automation.EnrollmentStatus
-			Reason string
-		}](ctx, in, `select status, reason from enrollments where id = $1 for update`, e.ID)
+			Status   automation.EnrollmentStatus
+			Reason   string
+			Attended int64 // when the run that goes on began
+		}](ctx, in, `
+			select status, reason, coalesce((position ->> 'attended')::bigint, 0) as attended from enrollments where id = $1 for update`, e.ID)
 		switch {
 		case err != nil:
 			return err
-		case !old.Status.Live():
+		case !old.Status.Live(), e.Attended < old.Attended: // or it failed, and another run goes on already
 			status, reason = old.Status, old.Reason
 			return nil
 		case e.Status == "":

@@ -232,6 +232,8 @@ func (db *DB) userBy(ctx context.Context, u automation.HookUser, value any) (str
 	}
 	users, err := db.UsersMatching(ctx, &filter.Tree{Condition: &leaf}, "", 2)
 	switch {
+	case errors.Is(err, automation.ErrInvalid): // nobody can have it
+		return "", fmt.Errorf("nobody has that value of %s: %w", u.Property, automation.ErrUnknownUser)
 	case err != nil:
 		return "", err
 	case len(users) == 0:

@@ -24,10 +24,15 @@ func (c Config) Prepare(d *automation.Document, schema automation.Properties) (*
 	return s.publishable(d, 1, schema)
 }
 
+// judge returns an *InvalidError for a document that could not be published.
+func (s *settings) judge(d *automation.Document, schema automation.Properties) error {
+	return automation.Invalid("the workflow", d.Validate(s.catalog, schema))
+}
+
 // publishable is a document made ready to use as a version. It returns an *InvalidError for one that
 // could not be published.
 func (s *settings) publishable(d *automation.Document, number int, schema automation.Properties) (*Published, error) {
-	if err := automation.Invalid("the workflow", d.Validate(s.catalog, schema)); err != nil {
+	if err := s.judge(d, schema); err != nil {
 		return nil, err
 	}
 	text, _, err := d.Normal()

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -138,13 +139,19 @@ func (db *DB) versionsStayValid(ctx context.Context, tx pgx.Tx, schema automatio
 	if err != nil {
 		return err
 	}
+	today, err := propertiesOf(ctx, tx)
+	if err != nil {
+		return err
+	}
 	var broken []string
 	for _, v := range versions {
 		d, err := automation.ParseDocument(v.Document)
 		if err != nil {
 			return fmt.Errorf("version %d of %s: %w", v.Number, v.Definition, err)
 		}
-		if problems := d.Validate(db.catalog, schema); len(problems) > 0 {
+		before := d.Validate(db.catalog, today) // of rules that there were not when it was published
+		problems := slices.DeleteFunc(d.Validate(db.catalog, schema), func(p automation.Problem) bool { return slices.Contains(before, p) })
+		if len(problems) > 0 {
 			broken = append(broken, fmt.Sprintf("version %d of workflow %s at %s", v.Number, v.Definition, problems[0].Pointer))
 		}
 	}

@@ -76,7 +76,11 @@ func (b *bundle) fails(ref postgres.VisitRef, retry bool) {
 
 func (b *bundle) ends(ref postgres.VisitRef, status automation.EnrollmentStatus) {
 	b.t.Helper()
-	_, _, err := b.db.EndEnrollment(b.ctx, postgres.End{ID: ref.EnrollmentID, Status: status, Reason: "no", Step: ref.Step})
+	end := postgres.End{ID: ref.EnrollmentID, Status: status, Reason: "no", Step: ref.Step}
+	if at, err := b.db.PositionOf(b.ctx, ref.EnrollmentID); err == nil && at != nil {
+		end.Attended = at.Attended // it is the run that goes on that says so
+	}
+	_, _, err := b.db.EndEnrollment(b.ctx, end)
 	require.NoError(b.t, err)
 }
 

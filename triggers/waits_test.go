@@ -1,7 +1,6 @@
 package triggers_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -476,16 +475,9 @@ func (r *race) jitter(upTo int) {
 func (r *race) times(n int, contest func(user string)) {
 	r.t.Helper()
 	const parallel = 8
-	ctx, stop := context.WithCancel(r.ctx)
 	var pumps, contests sync.WaitGroup
-	pump := r.newPump()
-	pumps.Go(func() {
-		for ctx.Err() == nil {
-			if _, err := pump.Once(ctx); err != nil && ctx.Err() == nil {
-				r.t.Errorf("pump: %s", err)
-			}
-		}
-	})
+	stop := make(chan struct{})
+	r.keepPumping(&pumps, stop)
 	for k := range parallel {
 		contests.Go(func() {
 			for i := k; i < n; i += parallel {
@@ -498,9 +490,8 @@ func (r *race) times(n int, contest func(user string)) {
 		})
 	}
 	contests.Wait()
-	stop()
+	close(stop)
 	pumps.Wait()
-	r.drain()
 }
 
 // in enrolls a user who enters the wait.

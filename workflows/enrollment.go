@@ -163,7 +163,7 @@ func (e *enrollment) finish(ctx workflow.Context, status automation.EnrollmentSt
 	result := EnrollmentResult{Status: status, Reason: reason}
 	if !e.completed {
 		free, _ := workflow.NewDisconnectedContext(ctx)
-		in := FinishInput{EnrollmentID: e.EnrollmentID, Status: status, Reason: reason, Step: e.position.Step, At: workflow.Now(free).UTC()}
+		in := FinishInput{EnrollmentID: e.EnrollmentID, Status: status, Reason: reason, Step: e.position.Step, At: workflow.Now(free).UTC(), Attended: e.position.Attended}
 		if status == automation.Failed {
 			in.Visits = e.position.Visits
 		}

@@ -33,7 +33,7 @@ func (e *enrollment) action(n *automation.Node, in StepInput) error {
 		}
 		e.completed = result.Completed
 		if result.Outcome == Pending {
-			return e.answer(n, in, result)
+			return e.answer(n, in)
 		}
 		if result.Outcome == Shut {
 			why := "Before **" + label(n) + "**, outside of the hours: held until **" + result.Shown + "**"
@@ -235,17 +235,11 @@ func untilShown(w WaitResult) string {
 
 // answer waits for the answer to an action that is given later. The database decides whether it came, or
 // the time was up first.
-func (e *enrollment) answer(n *automation.Node, in StepInput, pending ActionResult) error {
-	wait := WaitResult{Until: pending.Until, Shown: pending.Shown}
-	for {
-		summary := label(n) + " · waits for the answer, until " + wait.Shown
-		over, err := e.sleep(n, in, wait.Until, "In **"+label(n)+"**, waiting for the answer"+untilShown(wait), summary)
-		if err != nil {
-			return err
-		}
-		ask := WaitInput{StepInput: in, TimedUp: over}
+func (e *enrollment) answer(n *automation.Node, in StepInput) error {
+	ask := WaitInput{StepInput: in}
+	for { // it may be there already, and the word of that have come before it was waited for
 		ask.At = workflow.Now(e.scope).UTC()
-		wait = WaitResult{}
+		var wait WaitResult
 		if err := local(e.scope, label(n)+" · the answer", EndCallActivity, ask, &wait); err != nil {
 			return err
 		}
@@ -255,6 +249,11 @@ func (e *enrollment) answer(n *automation.Node, in StepInput, pending ActionResu
 		if wait.Over {
 			return nil
 		}
+		over, err := e.sleep(n, in, wait.Until, "In **"+label(n)+"**, waiting for the answer"+untilShown(wait), label(n)+" · waits for the answer, until "+wait.Shown)
+		if err != nil {
+			return err
+		}
+		ask.TimedUp = over
 	}
 }
 

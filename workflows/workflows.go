@@ -185,7 +185,8 @@ type FinishInput struct {
 	EnrollmentID string                      `json:"enrollment_id"`
 	Status       automation.EnrollmentStatus `json:"status,omitempty"` // none: only read how it ended
 	Reason       string                      `json:"reason,omitempty"`
-	Step         string                      `json:"step,omitempty"`   // where it stood
-	At           time.Time                   `json:"at,omitzero"`      // now, by the clock of the workflow
-	Visits       map[string]int              `json:"visits,omitempty"` // of one that failed: how often it entered each step
+	Step         string                      `json:"step,omitempty"`     // where it stood
+	At           time.Time                   `json:"at,omitzero"`        // now, by the clock of the workflow
+	Attended     int64                       `json:"attended,omitempty"` // the last intervention that was followed
+	Visits       map[string]int              `json:"visits,omitempty"`   // of one that failed: how often it entered each step
 }

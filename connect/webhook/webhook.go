@@ -58,14 +58,21 @@ type Request struct {
 	// Secrets sign the request, each on its own: two while a secret is replaced, none for a
 	// receiver that does not verify.
 	Secrets []string
+	// Hidden are values among the headers that must not come back: they are taken out of what is
+	// kept of the answer, and out of errors.
+	Hidden []string
+	// Keep is how much of the answer is kept; 0 means 4 KiB.
+	Keep int64
 }
 
 // Response is what is kept of an answer.
 type Response struct {
 	// Status is the HTTP status, 0 if there was no answer.
 	Status int
-	// Body is the answer's body, cut to 4 KiB.
+	// Body is the answer's body, cut to what is kept.
 	Body []byte
+	// Cut says that there was more of it.
+	Cut bool
 	// Header holds Content-Type, Date, Location, Retry-After and X-Request-Id, where present.
 	Header http.Header
 }
@@ -84,7 +91,17 @@ func (s *Sender) Send(ctx context.Context, r Request) (Response, error) {
 		return Response{}, fmt.Errorf("send webhook: %w", connect.Judge(err))
 	}
 	resp := Response{Status: answer.StatusCode, Header: keep(answer.Header)}
-	resp.Body, err = connect.ReadLimited(answer, maxBody)
+	limit := r.Keep
+	if limit == 0 {
+		limit = maxBody
+	}
+	resp.Body, err = connect.ReadLimited(answer, limit+1)
+	if resp.Cut = int64(len(resp.Body)) > limit; resp.Cut {
+		resp.Body = resp.Body[:limit]
+	}
+	if len(r.Hidden) > 0 {
+		resp.Body = []byte(connect.Redact(string(resp.Body), r.Hidden...))
+	}
 	answer.Body = io.NopCloser(bytes.NewReader(resp.Body))
 	if status := connect.CheckStatus(answer); status != nil {
 		return resp, fmt.Errorf("send webhook: %w", status)
