@@ -104,7 +104,8 @@ func (db *DB) FailVisit(ctx context.Context, ref VisitRef, f Failure) error {
 	_, err := db.pool.Exec(ctx, `
 		with `+stillThere+`
 		insert into visits as v (enrollment_id, step, visit, kind, status, error, started_at, finished_at)
-		select e.id, $2, $3, $8, $4, case when exists (select from u) then $5 else '' end, $7, $6
+		select e.id, $2, $3, $8, case when $4 = 'running' and e.ended_at is not null then 'stopped' else $4 end,
+			case when exists (select from u) then $5 else '' end, $7, case when e.ended_at is null then $6::timestamptz else $7 end
 		from enrollments e where e.id = $1
 		on conflict (enrollment_id, step, visit) do update
 		set status = excluded.status, error = excluded.error, finished_at = excluded.finished_at,

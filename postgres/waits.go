@@ -126,7 +126,7 @@ func (p *Published) NextTurn(s filter.Subject, awaits []Awaited) *time.Time {
 }
 
 // EndWait says how a wait stands, and ends it where its time is up and nothing happened: whichever came
-// first stands. Errors are those of BeginDelay.
+// first stands. While something that came in time is still to be looked at, it says when to ask again. Errors are those of BeginDelay.
 func (db *DB) EndWait(ctx context.Context, ref VisitRef, timeUp bool) (Awaiting, error) {
 	var a Awaiting
 	err := db.tx(ctx, func(tx pgx.Tx) error {
@@ -135,6 +135,13 @@ func (db *DB) EndWait(ctx context.Context, ref VisitRef, timeUp bool) (Awaiting,
 			return err
 		}
 		if timeUp && w.Output == nil {
+			if again, err := db.unheard(ctx, tx, w, db.clockOf(ref)); err != nil || again != nil {
+				a = w.stands()
+				if again != nil {
+					a.Until = *again
+				}
+				return err
+			}
 			err := w.endWith(ctx, tx, ref, map[string]any{filter.Outcome: automation.OutcomeTimedOut}, db.clockOf(ref))
 			if err != nil {
 				return err
@@ -147,6 +154,22 @@ func (db *DB) EndWait(ctx context.Context, ref VisitRef, timeUp bool) (Awaiting,
 		return passBy(ctx, tx, ref)
 	})
 	return a, err
+}
+
+// unheard is when to ask again whether the time of a wait is up, because something that came in time was
+// not looked at yet; nil where all was. It is asked more rarely the longer that takes.
+func (db *DB) unheard(ctx context.Context, tx pgx.Tx, w *waiting, now time.Time) (*time.Time, error) {
+	if w.Until == nil {
+		return nil, nil
+	}
+	var waits bool
+	err := tx.QueryRow(ctx, `
+		select exists (select from work_items where user_id = $1 and at <= $2 and attempts = 0)`, w.UserID, *w.Until).Scan(&waits)
+	if err != nil || !waits {
+		return nil, err
+	}
+	again := now.Add(min(max(now.Sub(*w.Until)/2, 250*time.Millisecond), time.Minute))
+	return &again, nil
 }
 
 // queueMet ends a wait because something happened, where it is not over, and tells its enrollment.
