@@ -137,7 +137,7 @@ func outcomeOf(answer *webhook.Response, host string, patience time.Duration) (O
 	} else {
 		given.Status = automation.CallSucceeded
 	}
-	if text, err := json.Marshal(given.Outputs); err != nil || len(text) > automation.MaxCallOutputs {
+	if given.OutputSize() > automation.MaxCallOutputs {
 		return Output{}, connect.Permanent(fmt.Errorf("%s answers with outputs of more than %d bytes", host, automation.MaxCallOutputs))
 	}
 	switch given.Status {

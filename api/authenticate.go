@@ -150,6 +150,12 @@ func (g *gate) guessed(c *gin.Context) error {
 	return nil
 }
 
+// unknownToken answers a request to an address with a token that is none as if there were no such
+// address, and counts it as a guess. The error is a problem.
+func (g *gate) unknownToken(c *gin.Context) error {
+	return cmp.Or[error](g.guessed(c), newProblem(http.StatusNotFound, "not-found", "there is nothing here"))
+}
+
 func (g *gate) callerWith(ctx context.Context, text string) (*caller, error) {
 	given := sha256.Sum256([]byte(text))
 	for i, known := range g.static {

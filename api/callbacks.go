@@ -1,10 +1,8 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -30,7 +28,7 @@ func (g *gate) admitAnswer(c *gin.Context) (*caller, error) {
 	case err != nil:
 		return nil, err
 	case !known:
-		return nil, cmp.Or[error](g.guessed(c), newProblem(http.StatusNotFound, "not-found", "there is nothing here"))
+		return nil, g.unknownToken(c)
 	}
 	return &caller{id: fmt.Sprintf("callback %x", sha256.Sum256([]byte(c.Param("token"))))}, nil
 }
@@ -48,12 +46,8 @@ type answerOut struct {
 
 func (s *server) answerCall(ctx context.Context, in *answerIn) (*answerOut, error) {
 	var p automation.Problems
-	text, err := json.Marshal(in.Body.Outputs)
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > automation.MaxCallOutputs {
-		p.Add("/outputs", "too-long", "the outputs have %d bytes, at most %d are kept", len(text), automation.MaxCallOutputs)
+	if n := in.Body.OutputSize(); n > automation.MaxCallOutputs {
+		p.Add("/outputs", "too-long", "the outputs have %d bytes, at most %d are kept", n, automation.MaxCallOutputs)
 	}
 	if err := automation.Invalid("the answer", p); err != nil {
 		return nil, err

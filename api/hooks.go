@@ -141,7 +141,7 @@ func (g *gate) admit(c *gin.Context) (*caller, error) {
 	ctx := c.Request.Context()
 	h, err := g.hook(ctx, c.Param("hook"))
 	if errors.Is(err, automation.ErrNotFound) {
-		return nil, cmp.Or[error](g.guessed(c), newProblem(http.StatusNotFound, "not-found", "there is nothing here"))
+		return nil, g.unknownToken(c)
 	}
 	if err != nil {
 		return nil, err

@@ -111,6 +111,14 @@ steps:
 	s.event("hired", "u_1")
 }
 
+// wantPending waits until the call of a user's enrollment waits for its answer.
+func (s *service) wantPending(user string) automation.Enrollment {
+	s.t.Helper()
+	e := s.wantStep("badge", user, "order")
+	s.until("it waits", func() bool { return s.steps(e.ID)[0] == "order 1 waiting" })
+	return e
+}
+
 // answer gives the answer to a call at its callback.
 func (s *service) answer(c called, body string) (int, map[string]any) {
 	s.t.Helper()
@@ -203,8 +211,7 @@ func TestACallIsSkippedAndUnenrolledInTheMiddle(t *testing.T) {
 	s := start(t)
 	o := s.office(pendingCall)
 	s.publishCall(o, "2d", "")
-	e := s.wantStep("badge", "u_1", "order")
-	s.until("it waits", func() bool { return s.steps(e.ID)[0] == "order 1 waiting" })
+	e := s.wantPending("u_1")
 	s.must("POST", "/v1/enrollments/"+e.ID+"/skip", map[string]any{})
 	s.wantStatus("badge", "u_1", automation.Completed)
 	require.Equal(t, []string{"order 1 skipped"}, s.steps(e.ID))
@@ -213,8 +220,7 @@ func TestACallIsSkippedAndUnenrolledInTheMiddle(t *testing.T) {
 
 	s.put("u_2", properties{"first_name": "Bo"})
 	s.event("hired", "u_2")
-	e = s.wantStep("badge", "u_2", "order")
-	s.until("it waits", func() bool { return s.steps(e.ID)[0] == "order 1 waiting" })
+	e = s.wantPending("u_2")
 	s.must("POST", "/v1/enrollments/"+e.ID+"/unenroll", map[string]any{})
 	status, answer := s.answer(o.call(s, 2), `{"status": "success"}`)
 	require.Equal(t, 409, status, answer)
@@ -226,8 +232,7 @@ func TestAPendingCallSurvivesARestartAndIsMadeOnce(t *testing.T) {
 	s := start(t)
 	o := s.office(pendingCall)
 	s.publishCall(o, "2d", "")
-	e := s.wantStep("badge", "u_1", "order")
-	s.until("it waits", func() bool { return s.steps(e.ID)[0] == "order 1 waiting" })
+	s.wantPending("u_1")
 	call := o.call(s, 1)
 	s.stop()
 	before := s.url
@@ -246,8 +251,7 @@ func TestAFailedCallStaysFailedWhenItIsAskedAboutAgain(t *testing.T) {
 	s := start(t)
 	o := s.office(pendingCall)
 	s.publishCall(o, "2d", "")
-	e := s.wantStep("badge", "u_1", "order")
-	s.until("it waits", func() bool { return s.steps(e.ID)[0] == "order 1 waiting" })
+	e := s.wantPending("u_1")
 	s.stop() // so that only the test asks
 	ref := postgres.VisitRef{EnrollmentID: e.ID, Step: "order", Visit: 1}
 	db, err := postgres.Open(s.ctx, postgres.Config{URL: s.config.DatabaseURL, Catalog: app.Catalog()})
@@ -292,8 +296,7 @@ func TestARetriedCallIsMadeAnewThoughAnOldAnswerIsLeftOver(t *testing.T) {
 	o.fail(1)
 	s.publishCall(o, "2d", "")
 	first, second := o.call(s, 1), o.call(s, 2)
-	e := s.wantStep("badge", "u_1", "order")
-	s.until("it waits", func() bool { return s.steps(e.ID)[0] == "order 1 waiting" })
+	e := s.wantPending("u_1")
 	s.must("POST", "/v1/workflows/badge/pause", map[string]any{}) // both come before either is looked at, or one after the other
 	status, _ := s.answer(first, `{"status": "fail", "error": "one"}`)
 	require.Equal(t, 200, status)

@@ -1,9 +1,8 @@
 package automation
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"strings"
+	"encoding/json"
+	"math"
 )
 
 // What another system says that was called by a step.
@@ -24,22 +23,11 @@ type CallAnswer struct {
 	Error   string         `json:"error,omitempty" maxLength:"4000" doc:"Why it failed."`
 }
 
-// callbackPrefix lets scanners of sources find a token.
-const callbackPrefix = "rcb_"
-
-// NewCallbackToken spells the token of random bytes under which an answer comes in, with the digest by
-// which it is known.
-func NewCallbackToken(random [32]byte) (token string, digest [32]byte) {
-	token = callbackPrefix + base64.RawURLEncoding.EncodeToString(random[:])
-	digest, _ = CallbackDigest(token)
-	return token, digest
-}
-
-// CallbackDigest is the digest by which a token is known. It says false to what cannot be one.
-func CallbackDigest(token string) (digest [32]byte, ok bool) {
-	secret, ok := strings.CutPrefix(token, callbackPrefix)
-	if !ok || len(secret) != 43 {
-		return digest, false
+// OutputSize is how many bytes the outputs have as JSON, at most MaxCallOutputs of which are kept.
+func (a *CallAnswer) OutputSize() int {
+	text, err := json.Marshal(a.Outputs)
+	if err != nil {
+		return math.MaxInt // no JSON, so it never came as such
 	}
-	return sha256.Sum256([]byte("rollcall callback\x00" + token)), true
+	return len(text)
 }

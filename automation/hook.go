@@ -1,8 +1,6 @@
 package automation
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"maps"
 	"math"
 	"slices"
@@ -96,8 +94,8 @@ const (
 // Check says what is wrong with a hook, of users who have these properties.
 func (h *Hook) Check(properties Properties) Problems {
 	var p Problems
-	if !slug.MatchString(h.Name) || strings.HasPrefix(h.Name, hookTokenPrefix) {
-		p.Add("/name", "invalid-name", "a name is 1 to 64 characters of a-z, 0-9, - and _, and begins with a letter or digit, not with %s", hookTokenPrefix)
+	if !slug.MatchString(h.Name) || strings.HasPrefix(h.Name, HookTokens.prefix) {
+		p.Add("/name", "invalid-name", "a name is 1 to 64 characters of a-z, 0-9, - and _, and begins with a letter or digit, not with %s", HookTokens.prefix)
 	}
 	h.User.check(&p, properties)
 	if h.Create && h.User.Property != "" {
@@ -258,28 +256,4 @@ func HookEventID(hook, id string) (text string, ok bool) {
 		return "", false
 	}
 	return HookEvent(hook) + "/" + id, true
-}
-
-// The text of a token is its prefix and 32 random bytes: "rch_" + 43 of base64url.
-const (
-	hookTokenPrefix = "rch_"
-	hookTokenLength = len(hookTokenPrefix) + secretLength
-)
-
-// NewHookToken spells a token of random bytes, and the digest by which it is known.
-func NewHookToken(random [32]byte) (text string, digest [32]byte) {
-	text = hookTokenPrefix + base64.RawURLEncoding.EncodeToString(random[:])
-	digest, _ = HookTokenDigest(text)
-	return text, digest
-}
-
-// HookTokenDigest is the digest by which a token is known. It says false to what cannot be a token.
-func HookTokenDigest(text string) (digest [32]byte, ok bool) {
-	if len(text) != hookTokenLength || !strings.HasPrefix(text, hookTokenPrefix) {
-		return digest, false
-	}
-	if _, err := base64.RawURLEncoding.Strict().DecodeString(text[len(hookTokenPrefix):]); err != nil {
-		return digest, false
-	}
-	return sha256.Sum256([]byte("rollcall hook token\x00" + text)), true
 }

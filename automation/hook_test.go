@@ -137,16 +137,16 @@ func TestEventsOfHooks(t *testing.T) {
 
 func TestTokensOfHooks(t *testing.T) {
 	t.Parallel()
-	text, digest := automation.NewHookToken([32]byte{1, 2, 3})
+	text, digest := automation.HookTokens.New([32]byte{1, 2, 3})
 	require.Regexp(t, `^rch_[A-Za-z0-9_-]{43}$`, text)
-	again, ok := automation.HookTokenDigest(text)
+	again, ok := automation.HookTokens.Digest(text)
 	require.True(t, ok)
 	require.Equal(t, digest, again)
-	other, _ := automation.NewHookToken([32]byte{1, 2, 4})
-	differs, _ := automation.HookTokenDigest(other)
+	other, _ := automation.HookTokens.New([32]byte{1, 2, 4})
+	differs, _ := automation.HookTokens.Digest(other)
 	require.NotEqual(t, digest, differs)
 	for _, bad := range []string{"", "payroll", "rch_", text[:46], text + "x", "RCH_" + text[4:], text[:46] + "/", text[:46] + "9", text[:20] + "\x00" + text[21:]} {
-		_, ok = automation.HookTokenDigest(bad)
+		_, ok = automation.HookTokens.Digest(bad)
 		require.False(t, ok, bad)
 	}
 }

@@ -1,12 +1,13 @@
 package postgres
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,7 +28,7 @@ func (e *PendingError) Error() string { return "the answer is given later, until
 func (db *DB) NewCallback(ctx context.Context, ref VisitRef) (token string, err error) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails
-	token, digest := automation.NewCallbackToken(random)
+	token, digest := automation.CallbackTokens.New(random)
 	_, err = db.pool.Exec(ctx, `
 		insert into callbacks (digest, enrollment_id, step, visit, created_at) values ($1, $2, $3, $4, $5)`,
 		digest[:], ref.EnrollmentID, ref.Step, ref.Visit, db.clockOf(ref))
@@ -123,7 +124,7 @@ func (db *DB) EndCall(ctx context.Context, ref VisitRef, timeUp bool) (Awaiting,
 		case answer == nil:
 			failed = errors.New("no answer came in time")
 		case answer.Status == automation.CallFailed:
-			failed = errors.New(firstOf(answer.Error, "the answer is that it failed"))
+			failed = errors.New(cmp.Or(answer.Error, "the answer is that it failed"))
 		default:
 			a = Awaiting{Over: true, Came: answer.Status}
 			if err := w.endWith(ctx, tx, ref, CallOutput(answer), db.clockOf(ref)); err != nil {
@@ -146,24 +147,15 @@ func (db *DB) EndCall(ctx context.Context, ref VisitRef, timeUp bool) (Awaiting,
 func failureOf(ctx context.Context, tx pgx.Tx, ref VisitRef) (failed, err error) {
 	row, err := one[struct{ Error string }](ctx, tx, `
 		select error from visits where enrollment_id = $1 and step = $2 and visit = $3`, ref.EnrollmentID, ref.Step, ref.Visit)
-	return errors.New(firstOf(row.Error, "the call failed")), err
-}
-
-func firstOf(text, fallback string) string {
-	if text == "" {
-		return fallback
-	}
-	return text
+	return errors.New(cmp.Or(row.Error, "the call failed")), err
 }
 
 // CallOutput is what later steps see of a call that was answered.
 func CallOutput(a *automation.CallAnswer) map[string]any {
 	output := map[string]any{}
-	for name, v := range a.Outputs {
-		if name != filter.Outcome && name != "error" { // these say how the step went
-			output[name] = v
-		}
-	}
+	maps.Copy(output, a.Outputs)
+	delete(output, filter.Outcome) // this and the error say how the step went
+	delete(output, "error")
 	output["status"] = a.Status
 	if a.Status == automation.CallFailedOn {
 		output[filter.Outcome], output["error"] = automation.OutcomeFailed, a.Error
@@ -192,7 +184,7 @@ func useAnswer(ctx context.Context, tx pgx.Tx, ref VisitRef, timeUp bool, now ti
 // given again is a duplicate. Errors are ErrNotFound for a token that is none, ErrFinished where nobody
 // waits any more, and ErrConflict where there is another answer.
 func (db *DB) AnswerCall(ctx context.Context, token string, answer automation.CallAnswer) (duplicate bool, err error) {
-	digest, ok := automation.CallbackDigest(token)
+	digest, ok := automation.CallbackTokens.Digest(token)
 	if !ok {
 		return false, automation.ErrNotFound
 	}
@@ -221,7 +213,7 @@ func (db *DB) AnswerCall(ctx context.Context, token string, answer automation.Ca
 			select c.answer, coalesce(c.answer = $2, false) as same, e.ended_at is null as live, coalesce(v.status, '') as status
 			from callbacks c join enrollments e on e.id = c.enrollment_id
 			left join visits v on v.enrollment_id = c.enrollment_id and v.step = c.step and v.visit = c.visit
-			where c.digest = $1 for update of e, c`, digest[:], json.RawMessage(bytes.Clone(text)))
+			where c.digest = $1 for update of e, c`, digest[:], json.RawMessage(text))
 		switch {
 		case err != nil:
 			return err
@@ -248,7 +240,7 @@ func (db *DB) AnswerCall(ctx context.Context, token string, answer automation.Ca
 
 // CallbackKnown reports whether a token is one under which an answer may come in, or has.
 func (db *DB) CallbackKnown(ctx context.Context, token string) (known bool, err error) {
-	digest, ok := automation.CallbackDigest(token)
+	digest, ok := automation.CallbackTokens.Digest(token)
 	if !ok {
 		return false, nil
 	}

@@ -103,7 +103,7 @@ func (db *DB) PutHook(ctx context.Context, name string, m automation.Mapping, by
 func newHookToken() (text string, digest [32]byte) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails
-	return automation.NewHookToken(random)
+	return automation.HookTokens.New(random)
 }
 
 // RotateHook gives a hook a new token. The one it had is taken for another day, or not any more where it
@@ -149,7 +149,7 @@ func hooksThatNeed(ctx context.Context, tx pgx.Tx, schema automation.Properties)
 // HookByToken finds the hook that a token is of, and notes that it was used. Returns ErrNotFound for a
 // text that is no token, or one that is not taken any more.
 func (db *DB) HookByToken(ctx context.Context, token string) (*automation.Hook, error) {
-	digest, ok := automation.HookTokenDigest(token)
+	digest, ok := automation.HookTokens.Digest(token)
 	if !ok {
 		return nil, automation.ErrNotFound
 	}
