@@ -32,9 +32,11 @@ func (s *service) decisions(definition, user string) []string {
 	return list
 }
 
-// wantRefused asks for an enrollment that is refused.
+// wantRefused asks for an enrollment that is refused. What was said before is
+// evaluated first: a request is decided at once and would overtake an event.
 func (s *service) wantRefused(definition, user, slug string) {
 	s.t.Helper()
+	s.settled()
 	status, problem := s.call("POST", "/v1/workflows/"+definition+"/enrollments", map[string]any{"user_id": user})
 	require.Equal(s.t, http.StatusConflict, status)
 	require.Equal(s.t, "urn:rollcall:problem/"+slug, problem["type"])
