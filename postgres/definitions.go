@@ -186,7 +186,11 @@ func (db *DB) publication(ctx context.Context, f func(tx pgx.Tx, epoch int64) er
 			return err
 		}
 		begun = epoch
-		return f(tx, epoch)
+		if err := f(tx, epoch); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `update publication set ended_at = $1`, db.clock())
+		return err
 	})
 	if err != nil {
 		db.forgetLive(begun) // another publication will begin that epoch

@@ -20,7 +20,7 @@ type Wait struct {
 
 // BeginDelay records that an enrollment waits until an instant; a later call for the same visit returns
 // the instant recorded first, unless what it depends on has changed. A delay that is more than an amount
-// is asked for without an instant. Errors are those of BeginVisit, but neither a pause nor hours hold
+// is asked for without an instant; an amount counts from when the delay is entered. Errors are those of BeginVisit, but neither a pause nor hours hold
 // it, and ErrInvalid where the rule of the delay lets the step fail.
 func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wait, error) {
 	if until.IsZero() {
@@ -32,6 +32,7 @@ func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wa
 	if ref.At.IsZero() {
 		amount = until.Sub(now)
 	}
+	until = now.Add(amount) // the clock of a workflow task may be behind: it stands still while the task waits and runs
 	err := db.pool.QueryRow(ctx, `
 		with moved as (
 			update enrollments set status = 'active', step = $2, started_at = coalesce(started_at, $5),

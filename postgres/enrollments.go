@@ -98,6 +98,7 @@ func (db *DB) Unenroll(ctx context.Context, id, reason, actor string) (e *automa
 		if !status.Status.Live() {
 			return automation.ErrFinished
 		}
+		in.now = db.clock() // no step begins any more, and every one that did began before
 		if running, err = collectScalars[string](ctx, in, `
 			select step from visits where enrollment_id = $1 and status = 'running' order by started_at`, id); err != nil {
 			return err

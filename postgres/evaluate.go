@@ -228,6 +228,7 @@ func (e *evaluation) wave(ctx context.Context, items []claimedItem) error {
 		if _, err := e.Exec(ctx, `select from enrollments where id = any($1) order by id for update`, inside); err != nil {
 			return err
 		}
+		e.now = e.db.clock() // in what ends no step begins any more
 	}
 	if err := e.leave(ctx, leaves); err != nil {
 		return err

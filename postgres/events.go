@@ -93,18 +93,19 @@ func (db *DB) appendAfterRinging(ctx context.Context, events []automation.Event,
 
 // queueEvent stores an event with its work item, in one statement that holds the user's row lock.
 // The item is left out where no definition listens, which is known for one epoch only: in any
-// other one it is written.
+// other one it is written. An event that waited for a publication is dated after it, since the new
+// versions are asked about it.
 func queueEvent(batch *pgx.Batch, e *automation.Event, live *LiveSet, now time.Time, r *Receipt) {
 	batch.Queue(`
 		with u as (
-			select id, properties from users where id = $2 for update
+			select u.id, u.properties, p.epoch, greatest($5, p.ended_at) as now from users u, publication p where u.id = $2 for update of u
 		), e as (
 			insert into events (id, user_id, name, occurred_at, received_at, properties)
-			select $1, u.id, $3, $4, $5, $6 from u on conflict (id) do nothing returning id
+			select $1, u.id, $3, $4, u.now, $6 from u on conflict (id) do nothing returning id
 		), w as (
 			insert into work_items (user_id, epoch, at, properties, changed, events)
-			select u.id, p.epoch, $5, u.properties, '{}', $7 from u, e, publication p
-			where $8 or p.epoch <> $9
+			select u.id, u.epoch, u.now, u.properties, '{}', $7 from u, e
+			where $8 or u.epoch <> $9
 		)
 		select exists (select from u), exists (select from e),
 			coalesce((select user_id = $2 and name = $3 from events where id = $1), true)`,

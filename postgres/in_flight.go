@@ -175,6 +175,10 @@ func (in *ingest) endAll(ctx context.Context, definition string, c chosen, reaso
 		definition, c.held, c.ids); err != nil {
 		return 0, err
 	}
+	if _, err := in.Exec(ctx, `select from enrollments where `+ofChosen+` order by id for update`, definition, c.held, c.ids); err != nil {
+		return 0, err
+	}
+	in.now = in.db.clock() // no step begins any more
 	err = in.QueryRow(ctx, `
 		with ended as (
 			update enrollments set status = 'unenrolled', rejected = rejected or status = 'held',

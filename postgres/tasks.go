@@ -91,10 +91,11 @@ func (i *Inside) Enroll(ctx context.Context, definition string) (id, refused str
 // Unenroll takes the user of the step out of another definition, and reports whether he was in it.
 func (i *Inside) Unenroll(ctx context.Context, definition, reason string) (bool, error) {
 	id, err := collectScalars[string](ctx, i.in, `
-		select id::text from enrollments where definition = $1 and user_id = $2 and ended_at is null`, definition, i.Enrollment.UserID)
+		select id::text from enrollments where definition = $1 and user_id = $2 and ended_at is null for update`, definition, i.Enrollment.UserID)
 	if err != nil || len(id) == 0 {
 		return false, err
 	}
+	i.in.now = i.in.db.clock() // no step of it begins any more
 	ended := false
 	if err := i.in.queueEnd(ctx, End{ID: id[0], Status: automation.Unenrolled, Reason: reason, Private: true}, &ended); err != nil {
 		return false, err

@@ -129,6 +129,7 @@ func (db *DB) DeleteUser(ctx context.Context, id, source string) error {
 		if err != nil {
 			return err
 		}
+		in.now = db.clock() // no step begins any more
 		for _, e := range live {
 			if err := in.queueEnd(ctx, End{ID: e.ID, Status: automation.Unenrolled, Reason: "the user was deleted"}, new(bool)); err != nil {
 				return err

@@ -101,7 +101,7 @@ func TestUserWhoIsDeletedUnderAStepEndsNoRun(t *testing.T) {
 				_, err := b.db.StepRun(b.ctx, r.ID, limit)
 				stepped <- err
 			}()
-			waitForLock(t, b)
+			waitForLock(t, b, 1)
 			require.NoError(t, deletion.Commit(b.ctx))
 			require.NoError(t, <-stepped)
 

@@ -154,11 +154,7 @@ func TestEventThatIsCommittedWhileTheWaitBeginsIsBeforeIt(t *testing.T) {
 		}
 		begun <- a
 	}()
-	for waiting := 0; waiting == 0; {
-		require.NoError(t, late.QueryRow(b.ctx, `
-			select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`).Scan(&waiting))
-		require.NoError(t, b.ctx.Err())
-	}
+	waitForLock(t, b, 1)
 
 	require.NoError(t, late.Commit(b.ctx))
 
