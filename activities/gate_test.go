@@ -102,6 +102,26 @@ func TestAVisitThatIsDoneIsNotRepeated(t *testing.T) {
 	require.Equal(t, 1, b.count(`select count(*) from changes where source <> 'api'`))
 }
 
+// TestAPauseDoesNotHoldWhatIsDone: the worker that did a step was killed before it could say so, and the
+// one that asks again comes into a pause. Nobody would tell it of the resumption.
+func TestAPauseDoesNotHoldWhatIsDone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t).withSheets()
+	b.user("ada", nil)
+	for kind, with := range everyAction(b) {
+		enrollment := b.step(kind, "ada", kind, with)
+		done, err := b.try(kind, workflows.StepInput{EnrollmentID: enrollment, Step: "it"})
+		require.NoError(t, err, kind)
+		_, err = b.db.Pause(t.Context(), kind)
+		require.NoError(t, err)
+
+		again, err := b.try(kind, workflows.StepInput{EnrollmentID: enrollment, Step: "it"})
+
+		require.NoError(t, err, kind)
+		require.Equal(t, done, again, kind)
+	}
+}
+
 func TestTheLastOutsideActionCompletesTheEnrollment(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

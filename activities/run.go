@@ -41,7 +41,7 @@ func (s *Set) act(ctx context.Context, kind string, run runner, in workflows.Ste
 
 // refOf names the visit that an activity is to carry out.
 func refOf(in workflows.StepInput) postgres.VisitRef {
-	return postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit, At: in.At, Hours: in.Hours, Timed: in.Timed}
+	return postgres.VisitRef{EnrollmentID: in.EnrollmentID, Step: in.Step, Visit: in.Visit, At: in.At, Hours: in.Hours, Timed: in.Timed, Attended: in.Attended}
 }
 
 // judged takes the answers of the gate out of an error.

@@ -35,10 +35,10 @@ func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wa
 	until = now.Add(amount) // the clock of a workflow task may be behind: it stands still while the task waits and runs
 	err := db.pool.QueryRow(ctx, `
 		with moved as (
-			update enrollments set status = 'active', step = $2, started_at = coalesce(started_at, $5),
+			update enrollments e set status = 'active', step = $2, started_at = coalesce(started_at, $5),
 				waiting_until = coalesce((
 					select coalesce(until, started_at + $6) from visits where enrollment_id = $1 and step = $2 and visit = $3), $4)
-			where id = $1 and status in ('pending', 'active') returning id, definition, version, user_id
+			where e.id = $1 and `+carried(`$7`)+` returning id, definition, version, user_id
 		), waited as (
 			update visits v set status = 'done', finished_at = $5
 			from moved where v.enrollment_id = $1 and `+passed+` and (v.step, v.visit) <> ($2, $3)
@@ -51,7 +51,7 @@ func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wa
 		)
 		select e.until, m.definition, m.version, coalesce(u.properties ->> 'time_zone', ''), `+relaxed+`
 		from moved m cross join entered e left join users u on u.id = m.user_id`,
-		ref.EnrollmentID, ref.Step, ref.Visit, until, now, amount).Scan(&until, &definition, &version, &zone, nil)
+		ref.EnrollmentID, ref.Step, ref.Visit, until, now, amount, ref.Attended).Scan(&until, &definition, &version, &zone, nil)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Wait{}, automation.ErrFinished
 	}
@@ -94,7 +94,7 @@ func (db *DB) enterWait(ctx context.Context, tx pgx.Tx, ref VisitRef) (*waiting,
 		select e.definition, e.version, e.user_id, u.properties, v.started_at, v.status, v.until, v.output
 		from enrollments e left join users u on u.id = e.user_id
 		left join visits v on v.enrollment_id = e.id and v.step = $2 and v.visit = $3
-		where e.id = $1 and e.status in ('pending', 'active') for update of e`, ref.EnrollmentID, ref.Step, ref.Visit)
+		where e.id = $1 and `+carried(`$4`)+` for update of e`, ref.EnrollmentID, ref.Step, ref.Visit, ref.Attended)
 	if errors.Is(err, automation.ErrNotFound) || errors.Is(err, pgx.ErrNoRows) {
 		return nil, automation.ErrFinished
 	}

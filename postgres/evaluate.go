@@ -280,7 +280,7 @@ func (e *evaluation) queueTurn(batch *pgx.Batch, userID string, t Turn) {
 	// A user who was deleted meanwhile has no memberships any more.
 	batch.Queue(`
 		insert into memberships as m (definition, version, trigger, user_id, holds, due, since)
-		select $1, $2, $3, id, $5, $6, $7 from users where id = $4
+		select $1, $2, $3, id, $5, $6, $7 from users where id = $4 for key share
 		on conflict (user_id, definition, version, trigger) do update
 		set holds = excluded.holds, due = excluded.due, since = case when $8 then excluded.since else m.since end`,
 		t.Definition, t.Version, t.Trigger, userID, t.Holds, due, e.now, t.Edge)

@@ -60,7 +60,8 @@ func (db *DB) gate(ctx context.Context, q querier, ref VisitRef, kind, commit st
 }
 
 // enter is one statement, so that it costs one round trip; commit is evaluated in it. It returns
-// pgx.ErrNoRows when the enrollment may not go on.
+// pgx.ErrNoRows when the enrollment may not go on. A pause holds no visit that was completed before it:
+// what is held is told of the resumption, and such a visit is not held.
 func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit string) (*Gate, error) {
 	var g Gate
 	var status automation.StepStatus
@@ -74,8 +75,10 @@ func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit s
 			select e.id, e.waiting_until, exists (
 				select from visits where enrollment_id = $1 and step = $2 and visit = $3 and status = 'done') as over
 			from enrollments e join definitions d on d.name = e.definition
-			where e.id = $1 and e.status in ('pending', 'active') and d.status <> 'paused' and not exists (
-				select from visits where enrollment_id = $1 and step = $2 and visit = $3 and status = 'skipped')
+			where e.id = $1 and `+carried(`$7`)+`
+				and (d.status <> 'paused' or exists (
+					select from visits where enrollment_id = $1 and step = $2 and visit = $3 and status = 'done'))
+				and not exists (select from visits where enrollment_id = $1 and step = $2 and visit = $3 and status = 'skipped')
 			for update of e
 		), moved as (
 			update enrollments e set status = 'active', step = case when b.over then e.step else $2 end,
@@ -103,7 +106,7 @@ func (db *DB) enter(ctx context.Context, q querier, ref VisitRef, kind, commit s
 				where enrollment_id = $1 and status in ('done', 'failed', 'skipped') and output is not null order by step, visit desc) o),
 			`+commit+`
 		from moved m cross join entered n left join users u on u.id = m.user_id`,
-		ref.EnrollmentID, ref.Step, ref.Visit, kind, now, ref.Timed).Scan(
+		ref.EnrollmentID, ref.Step, ref.Visit, kind, now, ref.Timed, ref.Attended).Scan(
 		&e.Workflow, &e.Version, &e.UserID, &e.Ordinal, &e.Trigger, &e.Event, &g.Depth, &e.CreatedAt, &g.WaitedFor,
 		&status, &g.Attempts, &due, &properties, &nullTime{&g.User.CreatedAt}, &nullTime{&g.User.UpdatedAt}, &outputs, nil)
 	if err != nil {
@@ -127,7 +130,7 @@ func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind strin
 	err = q.QueryRow(ctx, `
 		with held as (
 			select e.id from enrollments e join definitions d on d.name = e.definition
-			where e.id = $1 and e.status in ('pending', 'active') and d.status = 'paused' for share of d
+			where e.id = $1 and `+carried(`$6`)+` and d.status = 'paused' for share of d
 		), made as (
 			select from visits where enrollment_id = $1 and step = $2 and visit = $3 and status in ('done', 'skipped')
 		), stood as (
@@ -139,9 +142,9 @@ func (db *DB) whyClosed(ctx context.Context, q querier, ref VisitRef, kind strin
 			select id, $2, $3, $4, 'held', 0, $5 from held
 			on conflict (enrollment_id, step, visit) do update set status = 'held', until = null where v.status not in ('done', 'skipped')
 		)
-		select exists (select from held), exists (select from enrollments where id = $1 and status in ('pending', 'active')),
+		select exists (select from held), exists (select from enrollments e where e.id = $1 and `+carried(`$6`)+`),
 			exists (select from visits where enrollment_id = $1 and step = $2 and visit = $3 and status = 'skipped')`,
-		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clockOf(ref)).Scan(&paused, &live, &skipped)
+		ref.EnrollmentID, ref.Step, ref.Visit, kind, db.clockOf(ref), ref.Attended).Scan(&paused, &live, &skipped)
 	switch {
 	case err != nil:
 		return false, err

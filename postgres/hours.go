@@ -34,8 +34,8 @@ func (db *DB) checkHours(ctx context.Context, q querier, ref VisitRef, kind stri
 	}
 	tag, err := q.Exec(ctx, `
 		with live as (
-			update enrollments set status = 'active', step = $2, started_at = coalesce(started_at, $5), waiting_until = $6
-			where id = $1 and status in ('pending', 'active') and not exists (
+			update enrollments e set status = 'active', step = $2, started_at = coalesce(started_at, $5), waiting_until = $6
+			where e.id = $1 and `+carried(`$7`)+` and not exists (
 				select from visits where enrollment_id = $1 and step = $2 and visit = $3 and status in ('done', 'skipped')) returning id
 		), waited as (
 			update visits v set status = 'done', finished_at = $5 from live where v.enrollment_id = $1 and `+passed+`
@@ -43,7 +43,7 @@ func (db *DB) checkHours(ctx context.Context, q querier, ref VisitRef, kind stri
 		insert into visits as v (enrollment_id, step, visit, kind, status, attempts, until, started_at)
 		select id, $2, $3, $4, 'held', 0, $6, $5 from live
 		on conflict (enrollment_id, step, visit) do update set status = 'held', until = excluded.until where v.status not in ('done', 'skipped')`,
-		ref.EnrollmentID, ref.Step, ref.Visit, kind, now, shut.Until)
+		ref.EnrollmentID, ref.Step, ref.Visit, kind, now, shut.Until, ref.Attended)
 	if err != nil || tag.RowsAffected() == 0 { // it has ended, or the action is done
 		return err
 	}

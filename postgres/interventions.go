@@ -309,7 +309,7 @@ func (db *DB) NextWanted(ctx context.Context, ref VisitRef, followed int64, at a
 			Definition string
 			Version    int
 			Live       bool
-		}](ctx, tx, `select definition, version, ended_at is null as live from enrollments where id = $1 for update`, ref.EnrollmentID)
+		}](ctx, tx, `select definition, version, `+carried(`$2`)+` as live from enrollments e where id = $1 for update`, ref.EnrollmentID, followed)
 		if errors.Is(err, automation.ErrNotFound) || err == nil && !e.Live {
 			return automation.ErrFinished
 		}

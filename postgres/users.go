@@ -152,7 +152,7 @@ const his = `array(select id from enrollments where user_id = $1)`
 
 // queueErasure removes what all tables say about a locked user whose enrollments have ended. Who writes
 // about a user locks the row of the user, or the enrollment, and looks again whether it is there and
-// live, so nothing is written afterwards. Changes, events, memberships, and tasks go with the user's row.
+// live, so nothing is written afterwards. Changes, events and tasks go with the user's row.
 // What the enrollments of others say of the user is theirs and stays.
 func (in *ingest) queueErasure(id string) {
 	in.writes.Queue(`
@@ -165,6 +165,7 @@ func (in *ingest) queueErasure(id string) {
 		`delete from notifications where user_id = $1 or enrollment_id = any(` + his + `)`, // also what others were told of the user
 		`delete from work_items where user_id = $1`,
 		`delete from run_users where user_id = $1`,
+		`delete from memberships where user_id = $1`,
 		`delete from users where id = $1`,
 	} {
 		in.writes.Queue(statement, id)

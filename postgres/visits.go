@@ -21,6 +21,15 @@ type VisitRef struct {
 	At    time.Time // by the clock of the workflow, where that runs ahead of ours
 	Hours bool      // it begins at certain hours only
 	Timed bool      // it says how late it may begin
+
+	Attended int64 // the last intervention that the run of Temporal followed that asks
+}
+
+// carried is the condition on an enrollment e to be live, and to be carried by the run of Temporal that
+// asks, whose VisitRef.Attended is in the parameter named: one that failed and was begun anew is no business
+// of the run that failed, which may not have heard that its end was recorded.
+func carried(attended string) string {
+	return `e.status in ('pending', 'active') and coalesce((e.position ->> 'attended')::bigint, 0) <= ` + attended
 }
 
 // clockOf is the time of a visit: ours, or that of a workflow whose time is skipped.
@@ -94,7 +103,8 @@ type Failure struct {
 	RolledBack bool // the record of the attempt was rolled back with its effect
 }
 
-// FailVisit records a failed attempt of a step.
+// FailVisit records a failed attempt of a step. Of one that was never let in because the enrollment has
+// ended there is nothing to record.
 func (db *DB) FailVisit(ctx context.Context, ref VisitRef, f Failure) error {
 	status, now := automation.StepFailed, db.clockOf(ref)
 	finished := &now
@@ -106,7 +116,9 @@ func (db *DB) FailVisit(ctx context.Context, ref VisitRef, f Failure) error {
 		insert into visits as v (enrollment_id, step, visit, kind, status, error, started_at, finished_at)
 		select e.id, $2, $3, $8, case when $4 = 'running' and e.ended_at is not null then 'stopped' else $4 end,
 			case when exists (select from u) then $5 else '' end, $7, case when e.ended_at is null then $6::timestamptz else $7 end
-		from enrollments e where e.id = $1
+		from enrollments e
+		where e.id = $1 and (e.ended_at is null or exists (select from visits where enrollment_id = $1 and step = $2 and visit = $3))
+		for share of e
 		on conflict (enrollment_id, step, visit) do update
 		set status = excluded.status, error = excluded.error, finished_at = excluded.finished_at,
 			attempts = v.attempts + case when $9 then 1 else 0 end

@@ -76,12 +76,20 @@ func (b *bundle) fails(ref postgres.VisitRef, retry bool) {
 
 func (b *bundle) ends(ref postgres.VisitRef, status automation.EnrollmentStatus) {
 	b.t.Helper()
-	end := postgres.End{ID: ref.EnrollmentID, Status: status, Reason: "no", Step: ref.Step}
-	if at, err := b.db.PositionOf(b.ctx, ref.EnrollmentID); err == nil && at != nil {
-		end.Attended = at.Attended // it is the run that goes on that says so
-	}
+	end := postgres.End{ID: ref.EnrollmentID, Status: status, Reason: "no", Step: ref.Step, Attended: b.anew(ref).Attended}
 	_, _, err := b.db.EndEnrollment(b.ctx, end)
 	require.NoError(b.t, err)
+}
+
+// anew is a visit as the run of Temporal asks for it that goes on.
+func (b *bundle) anew(ref postgres.VisitRef) postgres.VisitRef {
+	b.t.Helper()
+	position, err := b.db.PositionOf(b.ctx, ref.EnrollmentID)
+	require.NoError(b.t, err)
+	if position != nil {
+		ref.Attended = position.Attended
+	}
+	return ref
 }
 
 func (b *bundle) enrollment(id string) *automation.Enrollment {
@@ -359,7 +367,7 @@ func TestRetryKeepsTheVisitAndTheEffectKey(t *testing.T) {
 		orders, err := b.db.ToStart(b.ctx, 10, -time.Second, -time.Second)
 		require.NoError(t, err)
 		require.Equal(t, []postgres.Order{*order}, orders)
-		gate, err := b.db.BeginVisit(b.ctx, at(in, "act", 2), "noop")
+		gate, err := b.db.BeginVisit(b.ctx, b.anew(at(in, "act", 2)), "noop")
 		require.NoError(t, err)
 		require.Equal(t, attempt+1, gate.Attempts)
 		require.NoError(t, b.db.FailVisit(b.ctx, at(in, "act", 2), postgres.Failure{Kind: "noop", Text: "no"}))
@@ -455,11 +463,67 @@ func TestEnrollmentThatBeganAnewFollowsNothingFromBefore(t *testing.T) {
 
 	position, err := b.db.PositionOf(b.ctx, id)
 	require.NoError(t, err)
-	b.begin(at(in, "reply"))
+	b.begin(b.anew(at(in, "reply")))
 	require.Zero(t, b.follow(at(in, "reply"), position.Attended))
 	require.Equal(t, []string{"jump: done", "jump: the enrollment had failed", "jump: done"}, b.fates(id))
 	b.gets(id, postgres.SkipStep)
 	require.Equal(t, postgres.SkipStep, b.follow(at(in, "reply"), position.Attended).Kind)
+}
+
+func TestRunThatFailedIsLetInNowhereOnceItsEnrollmentWasBegunAnew(t *testing.T) {
+	t.Parallel()
+	until := time.Now().Add(time.Hour)
+	for name, ask := range map[string]func(b *bundle, ref postgres.VisitRef) error{
+		"action": func(b *bundle, ref postgres.VisitRef) error {
+			_, err := b.db.BeginVisit(b.ctx, ref, "noop")
+			return err
+		},
+		"action inside": func(b *bundle, ref postgres.VisitRef) error {
+			_, err := b.db.VisitInside(b.ctx, ref, "noop", true, func(*postgres.Inside) (postgres.Done, error) {
+				return postgres.Done{}, nil
+			})
+			return err
+		},
+		"action in a pause": func(b *bundle, ref postgres.VisitRef) error {
+			_, err := b.db.Pause(b.ctx, "w")
+			require.NoError(b.t, err)
+			_, err = b.db.BeginVisit(b.ctx, ref, "noop")
+			return err
+		},
+		"delay": func(b *bundle, ref postgres.VisitRef) error {
+			_, err := b.db.BeginDelay(b.ctx, ref, until)
+			return err
+		},
+		"wait": func(b *bundle, ref postgres.VisitRef) error {
+			_, err := b.db.BeginWait(b.ctx, ref, nil)
+			return err
+		},
+		"call": func(b *bundle, ref postgres.VisitRef) error { return b.db.Suspend(b.ctx, ref, until, "called") },
+		"answer": func(b *bundle, ref postgres.VisitRef) error {
+			_, err := b.db.EndCall(b.ctx, ref, true)
+			return err
+		},
+		"what is wanted": func(b *bundle, ref postgres.VisitRef) error {
+			_, err := b.db.NextWanted(b.ctx, ref, ref.Attended, automation.Place{Step: ref.Step})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t)
+			b.flow("w", byRequest, errand)
+			b.put("u_1", nil)
+			ref := at(b.enroll("w", "u_1"), "act")
+			b.fails(ref, false)
+			b.gets(ref.EnrollmentID, postgres.RetryStep)
+
+			require.ErrorIs(t, ask(b, ref), automation.ErrFinished)
+
+			require.Equal(t, automation.Pending, b.enrollment(ref.EnrollmentID).Status, "it can be started")
+			err := ask(b, b.anew(ref))
+			require.NotErrorIs(t, err, automation.ErrFinished, "the run that goes on is let in")
+		})
+	}
 }
 
 func TestEnrollmentThatBeganAnewIsNeitherTakenForLostNorStartedForEver(t *testing.T) {

@@ -444,6 +444,7 @@ func TestWaitThatFailedWithItsTemporalWorkflowWaitsAgainAfterARetry(t *testing.T
 	_, err = b.db.Intervene(b.ctx, ref.EnrollmentID, postgres.Asked{Kind: postgres.RetryStep})
 	require.NoError(t, err)
 
+	ref = b.anew(ref)
 	require.False(t, b.begin(ref).Over)
 
 	b.event("", "replied", "u_1")
@@ -708,4 +709,22 @@ func TestAFailureThatIsRecordedAfterTheEndLeavesNoStepRunning(t *testing.T) {
 	require.Equal(t, automation.StepStopped, timeline[0].Status)
 	require.NotNil(t, timeline[0].FinishedAt)
 	require.Equal(t, "no", timeline[0].Error)
+}
+
+// TestAFailureThatIsRecordedAfterTheEndBeginsNoStep: an attempt that the gate never let in, because
+// PostgreSQL was away, fails when the enrollment has ended meanwhile.
+func TestAFailureThatIsRecordedAfterTheEndBeginsNoStep(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.flow("w", byRequest, errand)
+	b.put("u_1", nil)
+	in := b.enroll("w", "u_1")
+	_, _, err := b.db.Unenroll(b.ctx, in.EnrollmentID, "enough", "")
+	require.NoError(t, err)
+
+	require.NoError(t, b.db.FailVisit(b.ctx, at(in, "act", 1), postgres.Failure{Kind: "noop", Text: "no", Retry: true}))
+
+	timeline, err := b.db.Timeline(b.ctx, in.EnrollmentID)
+	require.NoError(t, err)
+	require.Empty(t, timeline)
 }

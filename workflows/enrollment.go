@@ -103,7 +103,7 @@ func (e *enrollment) visit(n *automation.Node) (next string, err error) {
 	e.position.Inside = false
 	in := StepInput{
 		EnrollmentID: e.EnrollmentID, Step: n.ID, Visit: e.position.Visits[n.ID], Last: n.Next == "" && n.Rescue == nil,
-		At: workflow.Now(e.scope).UTC(), Hours: e.Program.Hours, Timed: n.Timed,
+		At: workflow.Now(e.scope).UTC(), Hours: e.Program.Hours, Timed: n.Timed, Attended: e.position.Attended,
 	}
 	switch n.Kind {
 	case automation.ActionStep:

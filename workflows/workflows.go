@@ -98,6 +98,8 @@ type StepInput struct {
 	Hours bool      `json:"hours,omitempty"` // actions start at certain hours only
 	Timed bool      `json:"timed,omitempty"` // the step says how late it may begin
 
+	Attended int64 `json:"attended,omitempty"` // the last intervention that was followed
+
 	Kind automation.StepKind `json:"kind,omitempty"` // of a branch
 }
 

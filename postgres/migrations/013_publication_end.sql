@@ -2,3 +2,8 @@ set local lock_timeout = '2s';
 
 -- When the last publication was over. What waited for it is dated after it.
 alter table publication add ended_at timestamptz not null default '-infinity';
+
+-- A publication writes one membership for each user, while nobody else can write: to look up the user and
+-- the version of each takes two thirds of that time. Versions stay for ever, and a user's memberships are
+-- deleted with the user.
+alter table memberships drop constraint memberships_definition_version_fkey, drop constraint memberships_user_id_fkey;
