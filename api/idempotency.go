@@ -43,6 +43,7 @@ func (s *server) idempotent(c *gin.Context) {
 	if err == nil && before != nil {
 		before.Body, err = kept.open(before.Body)
 	}
+	var lost *postgres.AnswerLostError
 	switch {
 	case errors.Is(err, postgres.ErrKeyReused):
 		sendProblem(c, newProblem(http.StatusUnprocessableEntity, "idempotency-key-reused", "the Idempotency-Key was used for another request"))
@@ -50,6 +51,8 @@ func (s *server) idempotent(c *gin.Context) {
 		p := newProblem(http.StatusConflict, "idempotency-in-progress", "a request with this Idempotency-Key is being answered")
 		p.retryAfter = "1"
 		sendProblem(c, p)
+	case errors.As(err, &lost):
+		sendProblem(c, newProblem(http.StatusConflict, "idempotency-answer-lost", lost.Error()))
 	case err != nil:
 		sendProblem(c, s.problem(ctx, err))
 	case before != nil:
@@ -57,6 +60,7 @@ func (s *server) idempotent(c *gin.Context) {
 		c.Data(before.Status, before.Kind, before.Body)
 		c.Abort()
 	default:
+		c.Request = c.Request.WithContext(postgres.ForRequest(ctx, who, kept.key, route))
 		s.answerOnce(c, func(a *postgres.Answer) error {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()

@@ -166,8 +166,12 @@ func (db *DB) Publish(ctx context.Context, name string, existing Existing, inFli
 				return err
 			}
 		}
-		p.InFlight, err = db.settleInFlight(ctx, tx, version, inFlight, true)
-		return err
+		if p.InFlight, err = db.settleInFlight(ctx, tx, version, inFlight, true); err != nil {
+			return err
+		}
+		batch := &pgx.Batch{}
+		queueMade(ctx, batch, fmt.Sprintf("version %d of workflow %s", p.Version, name))
+		return tx.SendBatch(ctx, batch).Close()
 	})
 	return &p, err
 }

@@ -311,8 +311,11 @@ func (db *DB) request(ctx context.Context, definition, userID string, fast bool)
 			return err
 		}
 		d = decisions[0]
-		if fast && d.Outcome != "refused" {
-			in.writes.Queue(`update enrollments set fast_forward = true where id = $1`, d.ID)
+		if d.Outcome != "refused" {
+			queueMade(ctx, &in.writes, "enrollment "+d.ID)
+			if fast {
+				in.writes.Queue(`update enrollments set fast_forward = true where id = $1`, d.ID)
+			}
 		}
 		switch {
 		case d.Outcome == "enrolled":

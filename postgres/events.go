@@ -28,10 +28,12 @@ func (db *DB) AppendEvents(ctx context.Context, events []automation.Event) ([]Re
 	receipts := make([]Receipt, len(events))
 	order := make([]int, len(events))
 	now := db.clock()
+	var made string // what would be made twice if it were sent again
 	for i := range events {
 		order[i] = i
 		if events[i].ID == "" {
 			events[i].ID = newID()
+			made = "event " + events[i].ID
 		}
 		if events[i].OccurredAt.IsZero() {
 			events[i].OccurredAt = now
@@ -51,13 +53,16 @@ func (db *DB) AppendEvents(ctx context.Context, events []automation.Event) ([]Re
 	// Users are locked in the order of their ids, so that two batches cannot wait for each other.
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(events[a].UserID, events[b].UserID) })
 	if live.timed {
-		return receipts, db.appendAfterRinging(ctx, events, order, receipts)
+		return receipts, db.appendAfterRinging(ctx, events, order, made, receipts)
 	}
 	for attempt := 1; ; attempt++ {
 		batch := &pgx.Batch{}
 		queueLock(batch)
 		for _, i := range order {
 			queueEvent(batch, &events[i], live, now, &receipts[i])
+		}
+		if made != "" {
+			queueMade(ctx, batch, made)
 		}
 		err := db.pool.SendBatch(ctx, batch).Close() // outside a transaction, a batch is one of its own
 		if attempt == 3 || !isRetryable(err) {
@@ -68,7 +73,7 @@ func (db *DB) AppendEvents(ctx context.Context, events []automation.Event) ([]Re
 
 // appendAfterRinging stores events in the order given once time has had its say: what it has changed
 // about their users comes first.
-func (db *DB) appendAfterRinging(ctx context.Context, events []automation.Event, order []int, receipts []Receipt) error {
+func (db *DB) appendAfterRinging(ctx context.Context, events []automation.Event, order []int, made string, receipts []Receipt) error {
 	users := make([]string, len(events))
 	for i := range events {
 		users[i] = events[i].UserID
@@ -86,6 +91,9 @@ func (db *DB) appendAfterRinging(ctx context.Context, events []automation.Event,
 		}
 		for _, i := range order {
 			queueEvent(&in.writes, &events[i], live, in.now, &receipts[i])
+		}
+		if made != "" {
+			queueMade(ctx, &in.writes, made)
 		}
 		return nil
 	})

@@ -87,7 +87,7 @@ func (db *DB) Intervene(ctx context.Context, id string, a Asked) (*Order, error)
 			if err := s.admits(a.Kind); err != nil {
 				return err
 			}
-			queueIntervention(&in.writes, id, s, a, in.now, "")
+			queueIntervention(ctx, &in.writes, id, s, a, in.now, "")
 			in.writes.Queue(`insert into commands (enrollment_id, kind) values ($1, 'wake')`, id)
 			return nil
 		case automation.Held:
@@ -170,7 +170,10 @@ func (s *standing) admits(kind string) error {
 	return nil
 }
 
-func queueIntervention(batch *pgx.Batch, id string, s *standing, a Asked, now time.Time, outcome string) {
+func queueIntervention(ctx context.Context, batch *pgx.Batch, id string, s *standing, a Asked, now time.Time, outcome string) {
+	if !a.OnlyFailed { // of many, those that were begun anew are left out when they are asked for again
+		queueMade(ctx, batch, "an intervention in enrollment "+id)
+	}
 	batch.Queue(`
 		insert into interventions (enrollment_id, kind, step, visit, target, actor, reason, at, outcome)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
@@ -224,7 +227,7 @@ func (in *ingest) revive(ctx context.Context, id string, s *standing, version *P
 		}
 	}
 	in.writes.Queue(`update interventions set outcome = 'the enrollment had failed' where enrollment_id = $1 and outcome = ''`, id)
-	queueIntervention(&in.writes, id, s, a, in.now, "done")
+	queueIntervention(ctx, &in.writes, id, s, a, in.now, "done")
 	if err := in.flush(ctx); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"rollcall/automation"
 )
 
@@ -81,6 +83,33 @@ var (
 	ErrKeyReused = errors.New("the key was used for another request")
 )
 
+// AnswerLostError says that a request was carried out, and that nobody knows its answer any more: the
+// process that carried it out was killed, or did not hear that it had committed.
+type AnswerLostError struct{ Made string }
+
+func (e *AnswerLostError) Error() string {
+	return "the request was carried out, it made " + e.Made + ", and its answer was lost"
+}
+
+// request is an idempotency key as a caller used it.
+type request struct{ caller, key, route string }
+
+type requestKey struct{}
+
+// ForRequest makes a context of a request that took an idempotency key with BeginRequest: what must not be
+// done twice notes in its own transaction that it is done.
+func ForRequest(ctx context.Context, caller, key, route string) context.Context {
+	return context.WithValue(ctx, requestKey{}, request{caller, key, route})
+}
+
+// queueMade notes, where the context is of a request with an idempotency key, what the transaction of a
+// batch made for it.
+func queueMade(ctx context.Context, batch *pgx.Batch, made string) {
+	if r, ok := ctx.Value(requestKey{}).(request); ok {
+		batch.Queue(`update idempotency set made = $4 where caller = $1 and key = $2 and route = $3`, r.caller, r.key, r.route, made)
+	}
+}
+
 const (
 	keepAnswers = 48 * time.Hour
 	// abandonedAfter is when a request that was not answered counts as lost: its process is gone.
@@ -88,22 +117,26 @@ const (
 )
 
 // BeginRequest takes an idempotency key of a caller for a request. It returns the answer of the request
-// that had it before, or nil where this one is the first. Errors are ErrKeyBusy and ErrKeyReused.
+// that had it before, or nil where this one is the first. Errors are ErrKeyBusy, ErrKeyReused and an
+// *AnswerLostError.
 func (db *DB) BeginRequest(ctx context.Context, caller, key, route string, fingerprint []byte) (*Answer, error) {
 	now := db.clock()
 	row, err := one[struct {
-		Mine, Same bool
-		Status     *int
-		Kind       string
-		Answer     []byte
+		Mine, Same, Abandoned bool
+		Status                *int
+		Kind                  string
+		Answer                []byte
+		Made                  *string
 	}](ctx, db.pool, `
 		with mine as (
 			insert into idempotency as i (caller, key, route, fingerprint, created_at) values ($1, $2, $3, $4, $5)
-			on conflict (caller, key, route) do update set fingerprint = excluded.fingerprint, created_at = excluded.created_at, status = null, answer = null
-			where i.created_at < $5::timestamptz - $6::interval or i.status is null and i.created_at < $5::timestamptz - $7::interval
+			on conflict (caller, key, route) do update
+			set fingerprint = excluded.fingerprint, created_at = excluded.created_at, status = null, answer = null, made = null
+			where i.created_at < $5::timestamptz - $6::interval or i.status is null and i.made is null and i.created_at < $5::timestamptz - $7::interval
 			returning true
 		)
-		select exists (select from mine) as mine, coalesce(i.fingerprint = $4, false) as same, i.status, coalesce(i.kind, '') as kind, i.answer
+		select exists (select from mine) as mine, coalesce(i.fingerprint = $4, false) as same, i.status, coalesce(i.kind, '') as kind, i.answer,
+			i.made, coalesce(i.created_at < $5::timestamptz - $7::interval, false) as abandoned
 		from (select 1) o left join idempotency i on i.caller = $1 and i.key = $2 and i.route = $3`,
 		caller, key, route, fingerprint, now, keepAnswers, abandonedAfter)
 	switch {
@@ -111,24 +144,28 @@ func (db *DB) BeginRequest(ctx context.Context, caller, key, route string, finge
 		return nil, err
 	case row.Mine:
 		return nil, nil
-	case !row.Same && row.Status != nil:
+	case !row.Same && (row.Status != nil || row.Made != nil):
 		return nil, ErrKeyReused
-	case row.Status == nil:
+	case row.Status == nil && (row.Made == nil || !row.Abandoned):
 		return nil, ErrKeyBusy
+	case row.Answer == nil && row.Made != nil:
+		return nil, &AnswerLostError{*row.Made}
 	}
 	return &Answer{*row.Status, row.Kind, row.Answer}, nil
 }
 
 // EndRequest keeps the answer of a request that took an idempotency key. Without an answer the key can
-// be taken anew.
+// be taken anew, unless the request was carried out.
 func (db *DB) EndRequest(ctx context.Context, caller, key, route string, a *Answer) error {
-	sql, args := `delete from idempotency where caller = $1 and key = $2 and route = $3`, []any{caller, key, route}
+	const its = ` where caller = $1 and key = $2 and route = $3`
+	batch := &pgx.Batch{}
 	if a != nil {
-		sql = `update idempotency set status = $4, kind = $5, answer = $6 where caller = $1 and key = $2 and route = $3`
-		args = append(args, a.Status, a.Kind, a.Body)
+		batch.Queue(`update idempotency set status = $4, kind = $5, answer = $6`+its, caller, key, route, a.Status, a.Kind, a.Body)
+	} else { // what made it may be committing at this moment, and is waited for
+		batch.Queue(`delete from idempotency`+its+` and made is null`, caller, key, route)
+		batch.Queue(`update idempotency set status = 0`+its, caller, key, route)
 	}
-	_, err := db.pool.Exec(ctx, sql, args...)
-	return translate(err)
+	return translate(db.pool.SendBatch(ctx, batch).Close())
 }
 
 // ForgetRequests deletes answers that are too old to be asked for.

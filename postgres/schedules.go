@@ -266,6 +266,7 @@ func (db *DB) RunNow(ctx context.Context, definition string, trigger *int, workf
 		if err == nil && id == "" { // the workflow asked twice at once
 			err = made()
 		}
+		queueMade(ctx, &in.writes, "run "+id)
 		return err
 	})
 	if err != nil {

@@ -3,6 +3,10 @@ set local lock_timeout = '2s';
 -- When the last publication was over. What waited for it is dated after it.
 alter table publication add ended_at timestamptz not null default '-infinity';
 
+-- What a request with an idempotency key made that must not be made twice, noted with it; its answer may get
+-- lost after that.
+alter table idempotency add made text;
+
 -- A publication writes one membership for each user, while nobody else can write: to look up the user and
 -- the version of each takes two thirds of that time. Versions stay for ever, and a user's memberships are
 -- deleted with the user.
