@@ -17,7 +17,7 @@ import (
 )
 
 // maxStep is how many users one step of a run decides at most.
-const maxStep = 1000
+const maxStep = 2500
 
 // lastTry is at which attempt a step that fails, though the database answers, ends its run.
 const lastTry = 10

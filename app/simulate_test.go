@@ -94,7 +94,7 @@ steps:
 				require.Equal(t, real.output, simulated[i].output, real.what)
 			}
 			require.GreaterOrEqual(t, real.after, simulated[i].after-50*time.Millisecond, real.what)
-			require.InDelta(t, simulated[i].after.Seconds(), real.after.Seconds(), 3, real.what)
+			require.InDelta(t, simulated[i].after.Seconds(), real.after.Seconds(), 10, real.what)
 		}
 	}
 }

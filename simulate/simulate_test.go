@@ -129,7 +129,7 @@ func TestASimulationThatTakesTooLongIsGivenUp(t *testing.T) {
 	_, err := s.Run(t.Context(), aYear.input(t))
 	require.ErrorContains(t, err, "it takes more than 1ms to simulate this")
 	require.ErrorIs(t, err, automation.ErrInvalid)
-	require.Less(t, time.Since(began), 5*time.Second)
+	require.Less(t, time.Since(began), 30*time.Second)
 }
 
 func TestACallerWhoGoesAwayIsNotWaitedFor(t *testing.T) {
