@@ -1,7 +1,8 @@
 // Package baseline is the program that an engineer writes by hand where there is no Rollcall: an
 // event comes in, a condition is asked of its user, and a Temporal workflow sets a property, sends a
-// webhook, waits a second and sends another. It is in the fastest shape that Temporal has for it:
-// local activities, and a start that hands the first task to the worker of the same process.
+// webhook, waits a second and sends another. It comes in two shapes: the fastest that Temporal has for
+// it, with local activities and a start that hands the first task to the worker of the same process,
+// and the usual one with regular activities.
 //
 // It keeps no ledger, takes no other workflow and shows no timeline. What it does it does as
 // carefully as Rollcall: an event is on disk before it is accepted, a property before the step is
@@ -31,13 +32,11 @@ import (
 // TaskQueue is where the program's work is queued.
 const TaskQueue = "baseline"
 
-// WorkflowName is the type of its workflow in Temporal.
-const WorkflowName = "Baseline"
-
 // Config is what Open needs.
 type Config struct {
 	DatabaseURL string // of a database of its own
 	Temporal    client.Options
+	Regular     bool // regular activities and starts, instead of local and eager ones
 	Webhook     *webhook.Sender
 	Secrets     []string // sign the webhooks
 	URL         string   // where webhooks go: URL/1/<user> and URL/2/<user>
@@ -92,13 +91,22 @@ func (p *Program) open(ctx context.Context) error {
 		return err
 	}
 	p.worker = worker.New(p.temporal, TaskQueue, worker.Options{WorkerStopTimeout: 10 * time.Second})
-	p.worker.RegisterWorkflowWithOptions(Onboard, workflow.RegisterOptions{Name: WorkflowName})
+	p.worker.RegisterWorkflow(Onboard)
+	p.worker.RegisterWorkflow(OnboardRegular)
 	p.worker.RegisterActivity(&Activities{p})
 	if err := p.worker.Start(); err != nil {
 		p.worker = nil
 		return err
 	}
 	return nil
+}
+
+// workflowName is the type of its workflow in Temporal.
+func (p *Program) workflowName() string {
+	if p.config.Regular {
+		return "OnboardRegular"
+	}
+	return "Onboard"
 }
 
 // Close stops the worker and disconnects.
@@ -135,9 +143,9 @@ func (p *Program) Event(ctx context.Context, id, userID string) (accepted time.T
 		return accepted, nil
 	}
 	_, err = p.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: "onboard/" + userID, TaskQueue: TaskQueue, EnableEagerStart: true,
+		ID: "onboard/" + userID, TaskQueue: TaskQueue, EnableEagerStart: !p.config.Regular,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-	}, WorkflowName, userID)
+	}, p.workflowName(), userID)
 	if err != nil {
 		return accepted, fmt.Errorf("start for event %s: %w", id, err)
 	}
@@ -153,7 +161,7 @@ func (p *Program) Verify(ctx context.Context, ids []string, since time.Time) (se
 		return 0, 0, err
 	}
 	query := fmt.Sprintf("WorkflowType = '%s' and ExecutionStatus = 'Completed' and StartTime >= '%s'",
-		WorkflowName, since.UTC().Format(time.RFC3339Nano))
+		p.workflowName(), since.UTC().Format(time.RFC3339Nano))
 	count, err := p.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query})
 	if err != nil {
 		return set, 0, err
@@ -161,23 +169,38 @@ func (p *Program) Verify(ctx context.Context, ids []string, since time.Time) (se
 	return set, int(count.Count), nil
 }
 
-// Onboard is the workflow.
+// Onboard is the workflow in its fastest shape.
 func Onboard(ctx workflow.Context, userID string) error {
 	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		StartToCloseTimeout: 5 * time.Second,
-		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: time.Minute},
+		StartToCloseTimeout: 5 * time.Second, RetryPolicy: retries(),
 	})
+	return onboard(ctx, userID, workflow.ExecuteLocalActivity)
+}
+
+// OnboardRegular is the workflow in its usual shape.
+func OnboardRegular(ctx workflow.Context, userID string) error {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 5 * time.Second, RetryPolicy: retries(),
+	})
+	return onboard(ctx, userID, workflow.ExecuteActivity)
+}
+
+func retries() *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: time.Minute}
+}
+
+func onboard(ctx workflow.Context, userID string, execute func(workflow.Context, any, ...any) workflow.Future) error {
 	var a *Activities
-	if err := workflow.ExecuteLocalActivity(ctx, a.SetProperty, userID).Get(ctx, nil); err != nil {
+	if err := execute(ctx, a.SetProperty, userID).Get(ctx, nil); err != nil {
 		return err
 	}
-	if err := workflow.ExecuteLocalActivity(ctx, a.SendWebhook, userID, 1).Get(ctx, nil); err != nil {
+	if err := execute(ctx, a.SendWebhook, userID, 1).Get(ctx, nil); err != nil {
 		return err
 	}
 	if err := workflow.Sleep(ctx, time.Second); err != nil {
 		return err
 	}
-	return workflow.ExecuteLocalActivity(ctx, a.SendWebhook, userID, 2).Get(ctx, nil)
+	return execute(ctx, a.SendWebhook, userID, 2).Get(ctx, nil)
 }
 
 // Activities are what the workflow does to the world.

@@ -14,7 +14,7 @@ import (
 
 // usage is what was used up to a moment.
 type usage struct {
-	process  time.Duration    // processor time of this process: the server of Temporal, a side, the clients
+	process  time.Duration    // processor time of this process: the embedded Temporal, a side, the clients
 	backends map[int]backend  // of PostgreSQL, by process
 	wal      int64            // bytes of PostgreSQL's log
 	commits  map[string]int64 // by database
@@ -104,14 +104,7 @@ func (u usage) since(before usage, n int) costs {
 		Postgres: map[string]float64{}, Commits: map[string]float64{},
 	}
 	for pid, b := range u.backends {
-		name := b.database
-		switch {
-		case strings.HasPrefix(name, "temporal"):
-			name = "temporal"
-		case name == "":
-			name = "background"
-		}
-		c.Postgres[name] += each(b.used - before.backends[pid].used)
+		c.Postgres[purpose(b.database)] += each(b.used - before.backends[pid].used)
 	}
 	c.CPU = c.Process
 	for _, used := range c.Postgres {
@@ -119,8 +112,23 @@ func (u usage) since(before usage, n int) costs {
 	}
 	for name, commits := range u.commits {
 		if d := commits - before.commits[name]; d > 0 {
-			c.Commits[name] = float64(d) / float64(n)
+			c.Commits[purpose(name)] += float64(d) / float64(n)
 		}
 	}
 	return c
+}
+
+// purpose is what a database is for; processes of PostgreSQL that serve all have none.
+func purpose(database string) string {
+	name, ours := strings.CutPrefix(database, databasePrefix)
+	switch {
+	case ours:
+		return name[strings.LastIndex(name, "_")+1:]
+	case strings.HasPrefix(database, "temporal"):
+		return "temporal"
+	case database == "":
+		return "background"
+	default:
+		return "other"
+	}
 }

@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// patience is how long a phase may go on without any webhook arriving.
-const patience = time.Minute
-
 // burst sends all events as fast as a number of clients can, and returns when the last passage is
 // complete.
 func burst(ctx context.Context, s side, p *phase, clients int) error {
@@ -43,10 +40,8 @@ func stream(ctx context.Context, s side, p *phase, rate int) error {
 	pprof.Do(ctx, pprof.Labels("part", "client"), func(ctx context.Context) {
 		for i, r := range p.passages {
 			r.due = p.began.Add(time.Duration(i) * time.Second / time.Duration(rate))
-			select {
-			case <-ctx.Done():
+			if !pause(ctx, time.Until(r.due)) {
 				return
-			case <-time.After(time.Until(r.due)):
 			}
 			group.Go(func() { send(ctx, s, p, r) })
 		}
@@ -66,27 +61,20 @@ func send(ctx context.Context, s side, p *phase, r *passage) {
 
 // wait returns when the phase is complete. It gives up when nothing happens any more.
 func (p *phase) wait(ctx context.Context) error {
-	for before, quiet := 0, time.Now(); ; {
-		p.mu.Lock()
-		seen, failed := p.firsts+p.seconds, p.failed
-		p.mu.Unlock()
-		if failed > 0 {
-			return fmt.Errorf("%d events were not accepted, one because: %w", failed, p.failure())
-		}
-		if seen != before {
-			before, quiet = seen, time.Now()
-		}
-		if time.Since(quiet) > patience {
-			return fmt.Errorf("nothing arrives any more: %s", p.progress())
-		}
+	return until(ctx, func(string) {}, func() (done bool, state string, err error) {
 		select {
 		case <-p.complete:
-			return nil
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", p.progress(), context.Cause(ctx))
-		case <-time.After(100 * time.Millisecond):
+			return true, "", nil
+		default:
 		}
-	}
+		p.mu.Lock()
+		failed := p.failed
+		p.mu.Unlock()
+		if failed > 0 {
+			err = fmt.Errorf("%d events were not accepted, one because: %w", failed, p.failure())
+		}
+		return false, p.progress(), err
+	})
 }
 
 func (p *phase) failure() error {

@@ -12,12 +12,28 @@ type figures struct {
 	Started   float64 `json:"started_per_s"`   // passages whose first webhook arrived
 	Completed float64 `json:"completed_per_s"` // passages whose second webhook arrived
 
-	LatencyP50 float64 `json:"latency_p50_ms"` // from accepted to the first webhook
-	LatencyP99 float64 `json:"latency_p99_ms"`
-	WholeP50   float64 `json:"whole_p50_ms"` // from when the event was due to the first webhook
-	WholeP99   float64 `json:"whole_p99_ms"`
-	LateP50    float64 `json:"lateness_p50_ms"` // of the wait of one second, between the webhooks
-	LateP99    float64 `json:"lateness_p99_ms"`
+	// From accepted to the first webhook: while nothing else happens, at half of what the side
+	// completes, and at -rate. The side with regular activities is not asked for -rate.
+	IdleP50    float64 `json:"latency_idle_p50_ms"`
+	IdleP99    float64 `json:"latency_idle_p99_ms"`
+	HalfP50    float64 `json:"latency_half_p50_ms"`
+	HalfP99    float64 `json:"latency_half_p99_ms"`
+	HalfRate   float64 `json:"half_rate_per_s"`
+	LatencyP50 float64 `json:"latency_p50_ms,omitempty"`
+	LatencyP99 float64 `json:"latency_p99_ms,omitempty"`
+	WholeP50   float64 `json:"whole_p50_ms,omitempty"` // from when the event was due to the first webhook
+	WholeP99   float64 `json:"whole_p99_ms,omitempty"`
+	LateP50    float64 `json:"lateness_p50_ms,omitempty"` // of the wait of one second, between the webhooks
+	LateP99    float64 `json:"lateness_p99_ms,omitempty"`
+}
+
+// all lists the figures.
+func (f *figures) all() []*float64 {
+	return []*float64{
+		&f.Accepted, &f.Started, &f.Completed,
+		&f.IdleP50, &f.IdleP99, &f.HalfP50, &f.HalfP99, &f.HalfRate,
+		&f.LatencyP50, &f.LatencyP99, &f.WholeP50, &f.WholeP99, &f.LateP50, &f.LateP99,
+	}
 }
 
 // rates are the figures of a burst. Each counts to its last passage.
@@ -36,21 +52,29 @@ func (p *phase) rates(f *figures) {
 	f.Completed = per(func(r *passage) time.Time { return r.second })
 }
 
-// latencies are the figures of a stream. An answer may overtake: the first webhook can arrive before
-// the client has read that its event is accepted, which counts as no time.
-func (p *phase) latencies(f *figures) {
-	of := func(d func(*passage) time.Duration) (p50, p99 float64) {
-		all := make([]float64, len(p.passages))
-		for i, r := range p.passages {
-			all[i] = max(0, d(r).Seconds()*1000)
-		}
-		slices.Sort(all)
-		return quantile(all, 0.50), quantile(all, 0.99)
-	}
-	f.LatencyP50, f.LatencyP99 = of(func(r *passage) time.Duration { return r.first.Sub(r.accepted) })
-	f.WholeP50, f.WholeP99 = of(func(r *passage) time.Duration { return r.first.Sub(r.due) })
-	f.LateP50, f.LateP99 = of(func(r *passage) time.Duration { return r.second.Sub(r.handled) - time.Second })
+// latency is from accepted to the first webhook. An answer may overtake: the first webhook can arrive
+// before the client has read that its event is accepted, which counts as no time.
+func (p *phase) latency() (p50, p99 float64) {
+	return p.times(func(r *passage) time.Duration { return r.first.Sub(r.accepted) })
 }
+
+// latencies are the figures of a stream at -rate.
+func (p *phase) latencies(f *figures) {
+	f.LatencyP50, f.LatencyP99 = p.latency()
+	f.WholeP50, f.WholeP99 = p.times(func(r *passage) time.Duration { return r.first.Sub(r.due) })
+	f.LateP50, f.LateP99 = p.times(func(r *passage) time.Duration { return r.second.Sub(r.handled) - time.Second })
+}
+
+func (p *phase) times(of func(*passage) time.Duration) (p50, p99 float64) {
+	all := make([]float64, len(p.passages))
+	for i, r := range p.passages {
+		all[i] = max(0, milliseconds(of(r)))
+	}
+	slices.Sort(all)
+	return quantile(all, 0.50), quantile(all, 0.99)
+}
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
 
 // quantile is that of sorted values, by the nearest rank.
 func quantile(sorted []float64, q float64) float64 {
@@ -66,28 +90,13 @@ func median(values []float64) float64 {
 
 // medians are the medians of each figure.
 func medians(rounds []figures) figures {
-	of := func(get func(*figures) *float64) func(to *figures) {
-		return func(to *figures) {
-			values := make([]float64, len(rounds))
-			for i := range rounds {
-				values[i] = *get(&rounds[i])
-			}
-			*get(to) = median(values)
-		}
-	}
 	var m figures
-	for _, set := range []func(*figures){
-		of(func(f *figures) *float64 { return &f.Accepted }),
-		of(func(f *figures) *float64 { return &f.Started }),
-		of(func(f *figures) *float64 { return &f.Completed }),
-		of(func(f *figures) *float64 { return &f.LatencyP50 }),
-		of(func(f *figures) *float64 { return &f.LatencyP99 }),
-		of(func(f *figures) *float64 { return &f.WholeP50 }),
-		of(func(f *figures) *float64 { return &f.WholeP99 }),
-		of(func(f *figures) *float64 { return &f.LateP50 }),
-		of(func(f *figures) *float64 { return &f.LateP99 }),
-	} {
-		set(&m)
+	for i, to := range m.all() {
+		values := make([]float64, len(rounds))
+		for j := range rounds {
+			values[j] = *rounds[j].all()[i]
+		}
+		*to = median(values)
 	}
 	return m
 }

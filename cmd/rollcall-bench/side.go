@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/pprof"
 	"slices"
@@ -13,7 +12,7 @@ import (
 	"rollcall/connect/webhook"
 )
 
-// side is one of the two programs that are compared. Both do the same on the same servers.
+// side is one of the programs that are compared. All do the same on the same servers.
 type side interface {
 	name() string
 	// open starts the program with nothing left in it of an earlier round.
@@ -28,29 +27,50 @@ type side interface {
 	close() error
 }
 
-// properties are those of each user on both sides. The condition is about bench_plan.
-func properties() map[string]any {
-	return map[string]any{
+// The names of the sides.
+const (
+	rollcallSide = "rollcall"
+	localSide    = "hand-written"
+	regularSide  = "regular"
+)
+
+// properties are those of each user on all sides. The condition is about bench_plan.
+func properties() object {
+	return object{
 		"first_name": "Ada", "last_name": "Lovelace", "job_title": "Analyst", "time_zone": "Europe/London",
 		"main_team": "support", "teams": []string{"support"}, "bench_plan": "pro",
 	}
 }
 
-// secret signs the webhooks of both sides.
-const secret = "whsec_YmVuY2htYXJrLWJlbmNobWFyay1iZW5jaG1hcms="
-
-// handwritten is the side of package baseline.
+// handwritten is a side of package baseline: with local activities and eager starts, which is the
+// faster one, or with regular activities.
 type handwritten struct {
-	*machine
+	*bench
+	regular bool
+	at      *place
 	program *baseline.Program
 }
 
-func (h *handwritten) name() string { return "hand-written" }
+func (h *handwritten) name() string {
+	if h.regular {
+		return regularSide
+	}
+	return localSide
+}
 
 func (h *handwritten) open(ctx context.Context) (err error) {
+	if h.at == nil {
+		name := "local"
+		if h.regular {
+			name = "regular"
+		}
+		if h.at, err = h.newPlace(ctx, name); err != nil {
+			return err
+		}
+	}
 	pprof.Do(ctx, pprof.Labels("part", h.name()), func(ctx context.Context) {
 		h.program, err = baseline.Open(ctx, baseline.Config{
-			DatabaseURL: h.baselineURL, Temporal: h.temporal(),
+			DatabaseURL: h.at.databaseURL, Temporal: h.at.temporal, Regular: h.regular,
 			Webhook: webhook.New(connect.NewHTTPClient(h.guard())), Secrets: []string{secret}, URL: h.sink.url(),
 		})
 	})
@@ -112,19 +132,4 @@ func verifyPassages(p *phase) error {
 		return fmt.Errorf("%d passages gave %d different webhook-ids", len(p.passages), n)
 	}
 	return nil
-}
-
-// eventually tries until it succeeds, for ten seconds: ledgers and lists follow the webhooks.
-func eventually(ctx context.Context, try func() error) error {
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		err := try()
-		if err == nil || time.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -89,7 +90,7 @@ func (p *phase) progress() string {
 	return fmt.Sprintf("%d of %d accepted, %d started, %d completed", p.accepted, len(p.passages), p.firsts, p.seconds)
 }
 
-// sink is the receiver of all webhooks: one small HTTP server that both sides call.
+// sink is the receiver of all webhooks: one small HTTP server that all sides call.
 type sink struct {
 	server http.Server
 	addr   netip.AddrPort
@@ -108,7 +109,11 @@ func startSink(ctx context.Context) (*sink, error) {
 	if s.addr, err = netip.ParseAddrPort(l.Addr().String()); err != nil {
 		return nil, fmt.Errorf("webhook sink: %w", err)
 	}
-	s.server.Handler = s
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /{n}/{user}", s.passage)
+	mux.HandleFunc("POST /later", s.later)
+	mux.HandleFunc("POST /ok", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	s.server.Handler = mux
 	s.server.ReadHeaderTimeout = 10 * time.Second
 	go func() { _ = s.server.Serve(l) }()
 	return s, nil
@@ -116,6 +121,13 @@ func startSink(ctx context.Context) (*sink, error) {
 
 // url is where webhooks go; the number of the webhook and the user follow.
 func (s *sink) url() string { return "http://" + s.addr.String() }
+
+// step is a step of a workflow that sends the first or the second webhook.
+func (s *sink) step(id string, n int) object {
+	return object{"id": id, "action": "send_webhook", "with": object{
+		"url": fmt.Sprintf("%s/%d/{{ user.id }}", s.url(), n), "body": object{"user_id": "{{ user.id }}"},
+	}}
+}
 
 func (s *sink) stop() error { return s.server.Close() }
 
@@ -130,11 +142,11 @@ func (s *sink) expect(p *phase) {
 	s.mu.Unlock()
 }
 
-// ServeHTTP takes POST /1/<user> and POST /2/<user>.
-func (s *sink) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+// passage takes POST /1/<user> and POST /2/<user>.
+func (s *sink) passage(w http.ResponseWriter, req *http.Request) {
 	at := time.Now()
 	_, _ = io.Copy(io.Discard, req.Body)
-	n, user, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/"), "/")
+	n, user := req.PathValue("n"), req.PathValue("user")
 	s.mu.RLock()
 	p, r := s.phase, s.passages[user]
 	s.mu.RUnlock()
@@ -151,4 +163,26 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.handled = time.Now()
 	p.mu.Unlock()
 	p.arrival(r, 1, req.Header.Get("webhook-id"), at)
+}
+
+// later takes POST /later: a call that is answered when the caller has understood that it will be.
+func (s *sink) later(w http.ResponseWriter, req *http.Request) {
+	var call struct{ Callback struct{ URL string } }
+	if err := json.NewDecoder(req.Body).Decode(&call); err != nil {
+		http.Error(w, "no JSON", http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprint(w, `{"status": "pending"}`)
+	ctx := context.WithoutCancel(req.Context())
+	time.AfterFunc(2*time.Second, func() {
+		answer, err := http.NewRequestWithContext(ctx, http.MethodPost, call.Callback.URL, strings.NewReader(`{"status": "success"}`))
+		if err != nil {
+			return
+		}
+		answer.Header.Set("Content-Type", "application/json")
+		if said, err := http.DefaultClient.Do(answer); err == nil { // else whoever waits for the end says so
+			_ = said.Body.Close()
+		}
+	})
 }
