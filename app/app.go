@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,6 +46,7 @@ type App struct {
 	temporal client.Client
 	listener net.Listener
 	server   *http.Server
+	door     *door
 	pump     *triggers.Pump
 	starter  *triggers.Starter
 	clock    *triggers.Clock
@@ -122,8 +124,9 @@ func (a *App) open(ctx context.Context) (err error) {
 		DB: a.db, Catalog: catalog, Pump: a.pump, Starter: a.starter, Scheduler: a.calendar, Temporal: a.checkTemporal, Metrics: registry,
 		Decode: converter.NewPayloadCodecHTTPHandler(a.codec), FastForward: c.FastForward, RequireKeys: c.RequireKeys, RateLimit: c.RateLimit, Keys: c.APIKeys, UI: c.uiRoot(), Log: a.log, Version: Version, HealthOnly: !c.API,
 	})
+	a.door = &door{inside: handler}
 	a.server = &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		Handler: a.door, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
@@ -172,10 +175,34 @@ func (a *App) Addr() string { return a.listener.Addr().String() }
 // DB is the service's database.
 func (a *App) DB() *postgres.DB { return a.db }
 
-// Run serves until the context ends. Then it takes no new requests and no new work, and what runs
-// finishes. It returns nil after an orderly stop.
+// stopLimit is how long what is in flight may take to its end once the service stops.
+const stopLimit = 25 * time.Second
+
+// Run serves until the context ends. Then it takes no new requests and no new work, says that it is not
+// ready, and lets what runs finish. It returns nil after an orderly stop, and an error where something
+// takes longer than 25 seconds: that is cut off, and repeated by another process.
 func (a *App) Run(ctx context.Context) error {
 	defer a.close()
+	ended := make(chan error, 1)
+	go func() { ended <- a.serve(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	a.log.Info("stopping", "limit", stopLimit.String())
+	select {
+	case err := <-ended:
+		a.log.Info("stopped")
+		return err
+	case <-time.After(stopLimit):
+		return fmt.Errorf("what was in flight had not finished after %s", stopLimit)
+	}
+}
+
+// serve runs every part until the context ends, and then until each has come to its end. The server is
+// the last one: until then it says that the service stops.
+func (a *App) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -183,20 +210,27 @@ func (a *App) Run(ctx context.Context) error {
 		}
 		return nil
 	})
-	if a.actions != nil {
-		group.Go(func() error { a.work(ctx); return nil })
-	}
-	group.Go(func() error { a.starter.Run(ctx); return nil })
-	group.Go(func() error { a.pump.Run(ctx); return nil })
-	group.Go(func() error { a.clock.Run(ctx); return nil })
-	group.Go(func() error { a.calendar.Run(ctx); return nil })
 	group.Go(func() error {
+		var work sync.WaitGroup
+		for _, run := range a.parts() {
+			work.Go(func() { run(ctx) })
+		}
 		<-ctx.Done()
-		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		return a.server.Shutdown(stopping)
+		a.door.close()
+		work.Wait()
+		a.door.empty()
+		return a.server.Shutdown(context.WithoutCancel(ctx))
 	})
 	return group.Wait()
+}
+
+// parts are what runs beside the server. Each ends when the context has ended and its work is done.
+func (a *App) parts() []func(context.Context) {
+	parts := []func(context.Context){a.starter.Run, a.pump.Run, a.clock.Run, a.calendar.Run}
+	if a.actions != nil {
+		parts = append(parts, a.work)
+	}
+	return parts
 }
 
 // work carries out enrollments until the context ends. It waits for Temporal, however long that

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +48,9 @@ var shared struct {
 	err error
 }
 
+// serial counts the services of this test binary.
+var serial atomic.Int64
+
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childVariable); dir != "" {
 		child(dir)
@@ -56,6 +60,7 @@ func TestMain(m *testing.M) {
 	if shared.Stack != nil {
 		_ = shared.Stop()
 	}
+	_ = os.RemoveAll(binary.dir)
 	os.Exit(code)
 }
 
@@ -79,18 +84,28 @@ type service struct {
 	temporal  client.Client
 	stop      func()
 	config    app.Config
+	key       string // of the API; "": it needs none
 }
 
 // start runs Rollcall on a database and a Temporal namespace of its own.
 func start(tb testing.TB) *service {
 	tb.Helper()
+	s := prepare(tb)
+	s.run()
+	return s
+}
+
+// prepare makes all that Rollcall needs, and runs nothing.
+func prepare(tb testing.TB) *service {
+	tb.Helper()
 	st := stack(tb)
 	ctx, cancel := context.WithTimeout(tb.Context(), 2*time.Minute)
 	tb.Cleanup(cancel)
 	s := &service{t: tb, ctx: ctx, namespace: strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(tb.Name()))}
-	if len(s.namespace) > 60 {
-		s.namespace = s.namespace[:60]
+	if len(s.namespace) > 55 {
+		s.namespace = s.namespace[:55]
 	}
+	s.namespace += fmt.Sprint("-", serial.Add(1)) // a test may run several times
 	var err error
 	s.world, err = world.Start(world.Config{Secrets: []string{secret}})
 	require.NoError(tb, err)
@@ -98,7 +113,6 @@ func start(tb testing.TB) *service {
 	s.makeNamespace(st)
 	database := s.makeDatabase(st)
 	s.config = configure(tb, s.world, database, client.Options{HostPort: st.TemporalAddr, Namespace: s.namespace})
-	s.run()
 	return s
 }
 
@@ -201,6 +215,9 @@ func (s *service) call(method, path string, body any) (int, map[string]any) {
 	require.NoError(s.t, err)
 	if body != nil {
 		req.Header.Set("Content-Type", kind)
+	}
+	if s.key != "" {
+		req.Header.Set("Authorization", "Bearer "+s.key)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(s.t, err)

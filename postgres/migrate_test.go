@@ -130,11 +130,9 @@ func TestMigrationLetsWritersPassWhileItWaitsForALock(t *testing.T) {
 	url := pgtest.New(t)
 	names, _ := migrationFiles(t)
 	looker, writer := connectTo(t, url), connectTo(t, url)
-	release := hold(t, url)
+	release, next := hold(t, url), nextRelease(t, `alter table users add later text`)
 	done := make(chan error, 1)
-	go func() {
-		done <- postgres.MigrateWith(t.Context(), url, nextRelease(t, `alter table users add later text`), time.Minute)
-	}()
+	go func() { done <- postgres.MigrateWith(t.Context(), url, next, time.Minute) }()
 	for i := range 3 {
 		waitsForLock(t, looker)
 		exec(t, writer, `set lock_timeout = '20s'`) // it is behind the migration, and comes before it

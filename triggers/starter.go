@@ -169,7 +169,8 @@ func (s *Starter) Hand(ctx context.Context, o postgres.Order, l lane) error {
 		in.At = &workflows.Position{Step: at.Step, Visits: at.Visits, Attended: at.Attended}
 		again = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	}
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	// What was sent is waited for though the process stops: an eager start brings its first task along.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startLimit)
 	defer cancel()
 	if o.FastForward {
 		ctx = WithTimeSkipping(ctx)

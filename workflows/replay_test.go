@@ -14,9 +14,13 @@ import (
 
 func histories(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/histories/*.json")
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 5)
+	var files []string
+	for _, folder := range []string{"histories", "scheduled"} {
+		found, err := filepath.Glob("testdata/" + folder + "/*.json*")
+		require.NoError(t, err)
+		require.NotEmpty(t, found)
+		files = append(files, found...)
+	}
 	return files
 }
 
@@ -28,8 +32,9 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			replayer := worker.NewWorkflowReplayer()
 			replayer.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: "Enrollment"})
 			replayer.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: "Backfill"})
+			replayer.RegisterWorkflowWithOptions(workflows.ScheduledEnrollment, workflow.RegisterOptions{Name: "ScheduledEnrollment"})
 
-			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(silent{}, file))
+			require.NoError(t, replayer.ReplayWorkflowHistory(silent{}, read(t, file)))
 		})
 	}
 }

@@ -39,7 +39,7 @@ func launch(t *testing.T, dir string) *dev {
 		"-data", filepath.Join(dir, "data"), "-ready-file", ready,
 	}
 	go func() {
-		d.done <- run(ctx, cancel, args, func(string) string { return "" }, d.output, t.Output())
+		d.done <- run(ctx, args, func(string) string { return "" }, d.output, t.Output())
 	}()
 	d.until("ready", time.Minute, func() bool {
 		text, err := os.ReadFile(ready)
@@ -131,6 +131,6 @@ func TestReadmeWorksAndASecondStartFindsEverything(t *testing.T) {
 
 func TestAddressOutsideLoopbackIsRefused(t *testing.T) {
 	t.Parallel()
-	err := run(t.Context(), func() {}, []string{"-api", "0.0.0.0:8080"}, os.Getenv, io.Discard, io.Discard)
+	err := run(t.Context(), []string{"-api", "0.0.0.0:8080"}, os.Getenv, io.Discard, io.Discard)
 	require.ErrorContains(t, err, "-api 0.0.0.0:8080: rollcall-dev has no keys and listens on loopback only")
 }

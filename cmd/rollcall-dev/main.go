@@ -38,7 +38,8 @@ const devSecret = "whsec_cm9sbGNhbGwtZGV2ZWxvcG1lbnQtd29ybGQtc2VjcmV0"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, stop, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends everything at once
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "rollcall-dev:", err)
@@ -92,7 +93,7 @@ type addresses struct {
 	Database string `json:"database"`
 }
 
-func run(ctx context.Context, stop func(), args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
 	o, err := parse(args, stderr)
 	if err != nil {
 		return err
@@ -148,10 +149,6 @@ func run(ctx context.Context, stop func(), args []string, getenv func(string) st
 		}
 		return announce(at, o.readyFile, stdout)
 	})
-	go func() {
-		<-ctx.Done()
-		stop() // a second Ctrl-C ends at once
-	}()
 	err = group.Wait()
 	fmt.Fprintln(stdout, "Stopping …")
 	return err
