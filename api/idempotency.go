@@ -112,7 +112,8 @@ func (k *keeping) open(sealed []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// answerOnce answers a request and keeps the answer, unless it is no answer: a fault of ours.
+// answerOnce answers a request and keeps the answer, unless it is no answer: a fault of ours, or what is
+// told a caller who did not wait for it.
 func (s *server) answerOnce(c *gin.Context, keep func(*postgres.Answer) error) {
 	recorder := &recorder{ResponseWriter: c.Writer}
 	c.Writer = recorder
@@ -123,7 +124,8 @@ func (s *server) answerOnce(c *gin.Context, keep func(*postgres.Answer) error) {
 		}
 	}()
 	c.Next()
-	if status := recorder.Status(); status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
+	status := recorder.Status()
+	if status < http.StatusInternalServerError && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout {
 		answer = &postgres.Answer{Status: status, Kind: recorder.Header().Get("Content-Type"), Body: recorder.body.Bytes()}
 	}
 }

@@ -29,14 +29,19 @@ func (s *service) tries(id string) {
 	require.NoError(s.t, s.db.FailVisit(s.t.Context(), ref, postgres.Failure{Kind: "notify", Text: "503", Retry: true}))
 }
 
-// fails lets an enrollment fail at its action.
+// fails lets an enrollment fail at its action, in the run of Temporal that goes on.
 func (s *service) fails(id string) {
 	s.t.Helper()
 	ref := postgres.VisitRef{EnrollmentID: id, Step: "tell", Visit: 1}
-	_, err := s.db.BeginVisit(s.t.Context(), ref, "notify")
+	position, err := s.db.PositionOf(s.t.Context(), id)
+	require.NoError(s.t, err)
+	if position != nil {
+		ref.Attended = position.Attended
+	}
+	_, err = s.db.BeginVisit(s.t.Context(), ref, "notify")
 	require.NoError(s.t, err)
 	require.NoError(s.t, s.db.FailVisit(s.t.Context(), ref, postgres.Failure{Kind: "notify", Text: "404"}))
-	_, _, err = s.db.EndEnrollment(s.t.Context(), postgres.End{ID: id, Status: automation.Failed, Step: "tell", Reason: "step tell: 404"})
+	_, _, err = s.db.EndEnrollment(s.t.Context(), postgres.End{ID: id, Status: automation.Failed, Step: "tell", Reason: "step tell: 404", Attended: ref.Attended})
 	require.NoError(s.t, err)
 }
 

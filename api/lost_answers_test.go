@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -74,4 +76,22 @@ func (s *service) made() (counts string) {
 	require.NoError(s.t, s.conn.QueryRow(s.t.Context(), `
 		select concat_ws(' ', (select count(*) from events), (select count(*) from enrollments), (select count(*) from runs), (select count(*) from versions))`).Scan(&counts))
 	return counts
+}
+
+// TestACallerWhoLeftIsAnsweredWhenHeAsksAgain: what a caller is told who does not wait for it is not the
+// answer to the request.
+func TestACallerWhoLeftIsAnsweredWhenHeAsksAgain(t *testing.T) {
+	t.Parallel()
+	s := start(t).seed()
+	s.exec(`begin`)
+	s.exec(`lock table enrollments`)
+	ctx, leave := context.WithCancel(t.Context())
+	time.AfterFunc(300*time.Millisecond, leave)
+	ask := func(ctx context.Context) answer {
+		return s.doWith(ctx, "POST", "/v1/workflows/waiting/enrollments", `{"user_id": "u_1"}`, "Idempotency-Key: k_1")
+	}
+	ask(ctx).wants(408, "request-timeout")
+	s.exec(`rollback`)
+
+	require.Equal(t, 201, ask(t.Context()).status)
 }

@@ -42,6 +42,7 @@ func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last b
 		if g.Done {
 			return nil
 		}
+		in.now = db.clock() // it may have waited to be let in
 		in.source, in.depth = g.Enrollment.TemporalWorkflowID, g.Depth+1
 		done, err := do(&Inside{Gate: g, in: in, ref: ref})
 		if err != nil {

@@ -18,7 +18,7 @@ func keeps(j *judge) {
 		switch a.Kind {
 		case SentEvent:
 			sent[a.Subject] = true
-			if e, ok := stored[a.Subject]; a.Status < 300 && (!ok || e.User != a.User || e.Name != a.Name) {
+			if e, ok := stored[a.Subject]; a.Status < 300 && (!ok || e.User != a.User || e.Name != a.Name || a.Value != nil && e.Number != a.Value) {
 				j.say("event %s of %s was acknowledged at %s and is not stored", a.Subject, a.User, clock(a.At))
 			}
 		case Changed:
@@ -59,35 +59,23 @@ func (j *judge) keepsChanges(user, property string, acks []Ack) {
 	}
 }
 
+// of is a user in a workflow.
+type of struct{ definition, user string }
+
 // decidesOnce: of each event that enrolls and each edge of the filter there is one decision, made by the
-// version that was live at that moment.
+// version that was live at that moment; and one of each enrollment.
 func decidesOnce(j *judge) {
-	type of struct{ definition, user string }
-	type match struct {
-		at    time.Time
-		exact bool // the publication that was in force is the one of that instant
-	}
-	matches := map[of][]match{}
-	for _, p := range j.programs {
-		for _, e := range j.Events {
-			if p.Event != "" && e.Name == p.Event {
-				// An event is received before it waits for a publication that is being made.
-				matches[of{p.Name, e.User}] = append(matches[of{p.Name, e.User}], match{e.At, false})
-			}
-		}
-		for _, c := range j.Changes {
-			if p.Event == "" && c.Property == p.Property && c.New == p.Value && c.Old != p.Value {
-				matches[of{p.Name, c.User}] = append(matches[of{p.Name, c.User}], match{c.At, true})
-			}
-		}
-	}
-	decisions := map[of][]*Decision{}
+	matches, decisions, enrolled := j.matches(), map[of][]*Decision{}, map[string]int{}
 	for i := range j.Decisions {
 		d := &j.Decisions[i]
-		decisions[of{d.Definition, d.User}] = append(decisions[of{d.Definition, d.User}], d)
-		if e := j.enrollments[d.Enrollment]; d.Outcome == "enrolled" && (e == nil || e.Definition != d.Definition || e.User != d.User || e.Version != d.Version) {
+		enrolled[d.Enrollment]++
+		if e := j.enrollments[d.Enrollment]; d.Outcome == "enrolled" && (e == nil || !j.from(e, d)) {
 			j.say("%s decided at %s to enroll %s as %s, which is not in the ledger so", d.Definition, clock(d.At), d.User, d.Enrollment)
 		}
+		if j.programs[d.Definition].onRequest() {
+			continue
+		}
+		decisions[of{d.Definition, d.User}] = append(decisions[of{d.Definition, d.User}], d)
 		if _, ok := matches[of{d.Definition, d.User}]; !ok {
 			j.say("%s decided at %s about %s, of whom nothing matched", d.Definition, clock(d.At), d.User)
 		}
@@ -96,31 +84,53 @@ func decidesOnce(j *judge) {
 		}
 	}
 	for key, all := range matches {
-		made := decisions[key]
-		if len(made) != len(all) {
-			j.say("%s matched %d times for %s and was decided %d times", key.definition, len(all), key.user, len(made))
-			continue
-		}
-		for i, d := range made {
-			first := j.liveAt(key.definition, all[i].at)
-			last := first
-			if !all[i].exact {
-				last = j.liveAt(key.definition, d.At)
-			}
-			if d.Version < first || d.Version > last {
-				j.say("%s matched for %s at %s, when version %d was live, and version %d decided", key.definition, key.user, clock(all[i].at), first, d.Version)
-			}
-		}
-	}
-	enrolled := map[string]int{}
-	for _, d := range j.Decisions {
-		enrolled[d.Enrollment]++
+		j.answers(key, all, decisions[key])
 	}
 	for id, e := range j.enrollments {
 		if enrolled[id] != 1 {
 			j.say("enrollment %s has %d decisions", e.WorkflowID(), enrolled[id])
 		}
 	}
+}
+
+// matches are the moments at which something enrolls a user in a workflow, by both.
+func (j *judge) matches() map[of][]time.Time {
+	matches := map[of][]time.Time{}
+	for _, p := range j.programs {
+		for _, e := range j.Events {
+			if p.Event != "" && e.Name == p.Event {
+				matches[of{p.Name, e.User}] = append(matches[of{p.Name, e.User}], e.At)
+			}
+		}
+		for _, c := range j.Changes {
+			if p.Event == "" && p.Property != "" && c.Property == p.Property && c.New == p.Value && c.Old != p.Value {
+				matches[of{p.Name, c.User}] = append(matches[of{p.Name, c.User}], c.At)
+			}
+		}
+	}
+	return matches
+}
+
+// answers: the decisions about a user in a workflow are those of the moments, one by one.
+func (j *judge) answers(key of, moments []time.Time, made []*Decision) {
+	if len(made) != len(moments) {
+		j.say("%s matched %d times for %s and was decided %d times", key.definition, len(moments), key.user, len(made))
+		return
+	}
+	for i, d := range made {
+		if live := j.liveAt(key.definition, moments[i]); d.Version != live {
+			j.say("%s matched for %s at %s, when version %d was live, and version %d decided", key.definition, key.user, clock(moments[i]), live, d.Version)
+		}
+	}
+}
+
+// onRequest says that no event and no property enrolls.
+func (p *Program) onRequest() bool { return p.Event == "" && p.Property == "" }
+
+// from says that an enrollment is what a decision made; publications may have taken it along since.
+func (j *judge) from(e *Enrollment, d *Decision) bool {
+	later := j.programs[e.Definition].Migrates && d.Version < e.Version
+	return e.Definition == d.Definition && e.User == d.User && (e.Version == d.Version || later)
 }
 
 func (j *judge) liveAt(definition string, at time.Time) int {
@@ -142,6 +152,7 @@ func countsOnce(j *judge) {
 			j.say("event %s was sent for the first time at %s, and was a duplicate", a.Subject, clock(a.Began))
 		}
 	}
+	j.answersTheSame()
 	by := map[[2]string]string{}
 	for _, e := range j.Enrollments {
 		if e.Event == "" {
@@ -152,6 +163,50 @@ func countsOnce(j *judge) {
 			j.say("event %s enrolled twice: %s and %s", e.Event, other, e.WorkflowID())
 		}
 		by[key] = e.WorkflowID()
+	}
+}
+
+// answersTheSame: a request with a key is answered the same each time, and is decided once. So is each step
+// that enrolls. A refusal may be recorded once more for an attempt that had no answer.
+func (j *judge) answersTheSame() {
+	first := map[string]Ack{}
+	want, unanswered, open := map[string]int{}, map[string]int{}, map[string]int{} // by user
+	for _, a := range j.Acks {
+		before, asked := first[a.Subject]
+		switch {
+		case a.Kind != Requested:
+		case a.Open:
+			open[a.User]++
+		case !asked:
+			first[a.Subject] = a
+			want[a.User]++
+			unanswered[a.User] += a.Attempts - 1
+		case before.Status != a.Status || before.Value != a.Value:
+			j.say("request %s was answered %d %v, and %d %v when it was repeated", a.Subject, before.Status, before.Value, a.Status, a.Value)
+		}
+	}
+	for i := range j.Enrollments {
+		e := &j.Enrollments[i]
+		for _, v := range j.visits[e.ID] {
+			if v.Kind == enroll && v.Status == "done" {
+				want[e.User]++
+			}
+		}
+	}
+	have, refused := map[string]int{}, map[string]int{}
+	for _, d := range j.Decisions {
+		if d.Definition == Errands {
+			have[d.User]++
+			if d.Outcome == "refused" {
+				refused[d.User]++
+			}
+		}
+	}
+	for user := range j.Counters {
+		most := want[user] + open[user] + min(unanswered[user], refused[user])
+		if have[user] < want[user] || have[user] > most {
+			j.say("%s was decided %d times for %s, who was to be enrolled %d times by requests and steps", Errands, have[user], user, want[user])
+		}
 	}
 }
 
@@ -220,6 +275,55 @@ func finishes(j *judge) {
 			j.say("%s was taken out and nobody asked for it", e.WorkflowID())
 		case !p.Ends && e.Status == "completed":
 			j.say("%s completed within its hour", e.WorkflowID())
+		}
+	}
+}
+
+// accounted is after how long a firing that was due has its run, whatever happens to the processes.
+const accounted = 45 * time.Second
+
+// firesOnce: each minute of the schedule that came to pass has one run, which found everybody whom it
+// concerns, and each of them is enrolled by it once.
+func firesOnce(j *judge) {
+	by := map[string]map[string]int{} // enrollments by run and user
+	for _, e := range j.Enrollments {
+		if e.Run != "" {
+			if by[e.Run] == nil {
+				by[e.Run] = map[string]int{}
+			}
+			by[e.Run][e.User]++
+		}
+	}
+	fired := map[time.Time]int{}
+	for _, r := range j.Runs {
+		fired[r.Due.UTC()]++
+		enrolled := 0
+		for user, n := range by[r.ID] {
+			enrolled += n
+			if n > 1 {
+				j.say("%s enrolled %s %d times at %s", r.Definition, user, n, r.Nominal)
+			}
+		}
+		if r.Status != "completed" || r.Matched != j.Crew || r.Enrolled != enrolled {
+			j.say("%s fired at %s for %d of %d users, is %s and counts %d enrollments where there are %d", r.Definition, r.Nominal, r.Matched, j.Crew, r.Status, r.Enrolled, enrolled)
+		}
+	}
+	for _, due := range j.Due {
+		came := j.liveAt(Rounds, due) > 0 && due.Before(j.At.Add(-accounted))
+		if n := fired[due.UTC()]; n != 1 && came {
+			j.say("%s was to fire at %s once and did so %d times", Rounds, clock(due), n)
+		}
+	}
+}
+
+// endsWithinLimit is how long a process may take that was asked to end.
+const endsWithinLimit = 30 * time.Second
+
+// endsInOrder: a process that is asked to end does so in time.
+func endsInOrder(j *judge) {
+	for _, e := range j.Ends {
+		if e.Took > endsWithinLimit {
+			j.say("%s took %s to end", e.Process, e.Took)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package rig
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -9,18 +11,20 @@ import (
 )
 
 // keysEffects: each effect outside that the timeline claims has arrived, and every arrival has the key of
-// the one effect that it is.
+// the one effect that it is. Of what the timeline does not know a crash may have taken the entry away.
 func keysEffects(j *judge) {
 	for id, hooks := range j.hooks {
-		v := j.byKey[id]
-		if v == nil {
+		x, ok := j.effects[id]
+		if !ok {
 			j.say("%s arrived with key %s, which is no effect's", hooks[0].Path, id)
 			continue
 		}
-		e := j.enrollments[v.Enrollment]
+		if at := hooks[0].At; j.byKey[id] == nil && !j.forgets(at.Add(-unflushed), at.Add(unflushed)) {
+			j.say("%s arrived at %s, and the timeline of %s does not know it", hooks[0].Path, clock(at), x.WorkflowID())
+		}
 		for _, h := range hooks {
-			if definition, step := parts(h.Path); definition != e.Definition || step != v.Step {
-				j.say("%s arrived with the key of %s of %s", h.Path, v.Step, e.WorkflowID())
+			if definition, step := parts(h.Path); definition != x.Definition || step != x.step {
+				j.say("%s arrived with the key of %s of %s", h.Path, x.step, x.WorkflowID())
 			}
 		}
 	}
@@ -43,13 +47,11 @@ func countsInside(j *judge) {
 	for i := range j.Enrollments {
 		e := &j.Enrollments[i]
 		for _, v := range j.visits[e.ID] {
-			for _, s := range j.programs[e.Definition].Steps {
-				if s.ID == v.Step && s.Adds != "" && v.Status == "done" {
-					if want[e.User] == nil {
-						want[e.User] = map[string]int{}
-					}
-					want[e.User][s.Adds]++
+			if n := j.graphs[e.ID].nodes[v.Step]; n != nil && n.Adds != "" && v.Status == "done" {
+				if want[e.User] == nil {
+					want[e.User] = map[string]int{}
 				}
+				want[e.User][n.Adds]++
 			}
 		}
 	}
@@ -58,7 +60,7 @@ func countsInside(j *judge) {
 		changes[[2]string{c.User, c.Property}]++
 	}
 	for user, counters := range j.Counters {
-		for _, name := range Counters() {
+		for _, name := range Counters(j.Programs) {
 			if counters[name] != want[user][name] {
 				j.say("%s of %s is %d after %d steps", name, user, counters[name], want[user][name])
 			}
@@ -76,53 +78,113 @@ const slack = 2 * time.Millisecond
 func waitsLongEnough(j *judge) {
 	for id, visits := range j.visits {
 		e := j.enrollments[id]
-		steps := j.programs[e.Definition].Steps
 		for i, v := range visits {
-			at := slices.IndexFunc(steps, func(s Step) bool { return s.ID == v.Step })
-			if at < 0 || v.Until.IsZero() || v.Kind == waitFor && v.Outcome != automation.OutcomeTimedOut {
+			n := j.graphs[id].nodes[v.Step]
+			if n == nil || v.Until.IsZero() || v.Kind == waitFor && v.Outcome != automation.OutcomeTimedOut {
 				continue
 			}
-			if v.Until.Sub(e.Created) < steps[at].For {
-				j.say("%s of %s is to end at %s, too soon after the enrollment at %s", v.Step, e.WorkflowID(), clock(v.Until), clock(e.Created))
+			if v.Until.Sub(v.Started) < n.For-slack {
+				j.say("%s of %s is to end at %s, too soon after it began at %s", v.Step, e.WorkflowID(), clock(v.Until), clock(v.Started))
 			}
-			if i+1 == len(visits) {
-				continue
-			}
-			next := visits[i+1]
-			if next.Started.Before(v.Until.Add(-slack)) {
-				j.say("%s of %s began at %s, before %s ended at %s", next.Step, e.WorkflowID(), clock(next.Started), v.Step, clock(v.Until))
-			}
-			for _, h := range j.hooks[automation.EffectKey(id, next.Step, next.Visit)] {
-				if h.At.Before(v.Until.Add(-slack)) {
-					j.say("%s of %s arrived at %s, before %s ended at %s", next.Step, e.WorkflowID(), clock(h.At), v.Step, clock(v.Until))
-				}
+			if i+1 < len(visits) {
+				j.comesBehind(e, v, visits[i+1])
 			}
 		}
 	}
 }
 
-// staysInVersion: what an enrollment calls is what its version says.
+// comesBehind: a step does not begin before the wait in front of it is over.
+func (j *judge) comesBehind(e *Enrollment, v, next *Visit) {
+	if next.Started.Before(v.Until.Add(-slack)) {
+		j.say("%s of %s began at %s, before %s ended at %s", next.Step, e.WorkflowID(), clock(next.Started), v.Step, clock(v.Until))
+	}
+	for _, h := range j.hooks[automation.EffectKey(e.ID, next.Step, next.Visit)] {
+		if h.At.Before(v.Until.Add(-slack)) {
+			j.say("%s of %s arrived at %s, before %s ended at %s", next.Step, e.WorkflowID(), clock(h.At), v.Step, clock(v.Until))
+		}
+	}
+}
+
+// staysInVersion: what an enrollment calls is what its version says. One that publications take along is
+// in one version after the other, from the one that it began in to its last.
 func staysInVersion(j *judge) {
-	for key, v := range j.byKey {
-		e := j.enrollments[v.Enrollment]
+	for key, x := range j.effects {
 		for _, h := range j.hooks[key] {
-			if want := HookPath(e.Definition, e.Version, v.Step); h.Path != want && !strings.HasPrefix(h.Path, want+"/") {
-				j.say("%s is in version %d and called %s", e.WorkflowID(), e.Version, h.Path)
+			if version, began := versionOf(h.Path), j.began[x.ID]; version < began || version > x.Version {
+				j.say("%s began in version %d, is in version %d and called %s", x.WorkflowID(), began, x.Version, h.Path)
+			}
+		}
+	}
+	for i := range j.Enrollments {
+		e := &j.Enrollments[i]
+		if !j.programs[e.Definition].Migrates && e.Version != j.began[e.ID] {
+			j.say("%s began in version %d and is in version %d", e.WorkflowID(), j.began[e.ID], e.Version)
+		}
+	}
+	j.takesAlong()
+}
+
+// takesAlong: a publication that takes along who is in a workflow does so with everybody whose first step
+// began before it was asked for, and who is still there. Who was at the end when the word came may have
+// come to it first.
+func (j *judge) takesAlong() {
+	for _, a := range j.Acks {
+		number, _ := a.Value.(int)
+		if a.Kind != Published || !j.programs[a.Name].Migrates {
+			continue
+		}
+		for i := range j.Enrollments {
+			e := &j.Enrollments[i]
+			there := !e.Started.IsZero() && e.Started.Before(a.Began) && e.Live()
+			if e.Definition == a.Name && there && e.Version < number {
+				j.say("%s was there when version %d took along who was in it, and is in version %d", e.WorkflowID(), number, e.Version)
 			}
 		}
 	}
 }
 
-// endsWithin is how much later than its recorded end an enrollment may still have let a step in: the end
-// is dated when its transaction begins, and that may have to wait for a step that is let in meanwhile.
-const endsWithin = 10 * time.Second
+// versionOf is the version that a path names; 0 where it names none.
+func versionOf(path string) int {
+	p := append(strings.Split(path, "/"), "", "", "")
+	number, _ := strconv.Atoi(strings.TrimPrefix(p[2], "v"))
+	return number
+}
+
+// passesOn: what a call tells of the steps before it, and of the event, is what was recorded of them.
+func passesOn(j *judge) {
+	for key, x := range j.effects {
+		for _, h := range j.hooks[key] {
+			if want := HookPath(x.Definition, versionOf(h.Path), x.step) + x.tells; h.Path != want {
+				j.say("%s called %s and not %s", x.WorkflowID(), h.Path, want)
+			}
+		}
+	}
+}
+
+// sticks: a user always takes the same part of the same split.
+func sticks(j *judge) {
+	taken := map[string]int{}
+	for i := range j.Enrollments {
+		e := &j.Enrollments[i]
+		for _, v := range j.visits[e.ID] {
+			if v.Kind != split || v.Status != "done" {
+				continue
+			}
+			key := fmt.Sprintf("%s of version %d of %s", v.Step, e.Version, e.WorkflowID()[:strings.LastIndex(e.WorkflowID(), "/")])
+			if arm, ok := taken[key]; ok && arm != v.Arm {
+				j.say("%s took part %d and part %d", key, arm, v.Arm)
+			}
+			taken[key] = v.Arm
+		}
+	}
+}
 
 // stopsAtOnce: no step begins after the end is acknowledged, and what arrives after that had begun before.
 func stopsAtOnce(j *judge) {
 	for id, visits := range j.visits {
 		e := j.enrollments[id]
 		for _, v := range visits {
-			if !e.Live() && v.Started.After(e.Ended.Add(endsWithin)) {
+			if !e.Live() && v.Started.After(e.Ended.Add(slack)) {
 				j.say("%s of %s began at %s, and it had ended at %s", v.Step, e.WorkflowID(), clock(v.Started), clock(e.Ended))
 			}
 		}
@@ -149,22 +211,12 @@ func stopsAtOnce(j *judge) {
 	}
 }
 
-// hears: a wait ends with the first thing that came, or when its time is up, and what follows knows the
-// same outcome.
+// hears: a wait ends with the first thing that came, or when its time is up.
 func hears(j *judge) {
 	for id, visits := range j.visits {
-		e := j.enrollments[id]
 		for _, v := range visits {
-			if v.Kind != waitFor || v.Status != "done" {
-				continue
-			}
-			j.heard(e, v)
-			for _, after := range visits {
-				for _, h := range j.hooks[automation.EffectKey(id, after.Step, after.Visit)] {
-					if after.Step == "after" && !strings.HasSuffix(h.Path, "/"+v.Outcome) {
-						j.say("%s waited with the outcome %s and called %s", e.WorkflowID(), v.Outcome, h.Path)
-					}
-				}
+			if v.Kind == waitFor && v.Status == "done" {
+				j.heard(j.enrollments[id], v)
 			}
 		}
 	}
@@ -194,8 +246,9 @@ const longMissed = 15 * time.Second
 
 // firstAfter is the first event that a wait could hear; nil where none came.
 func (j *judge) firstAfter(e *Enrollment, v *Visit) *Event {
+	n := j.graphs[e.ID].nodes[v.Step]
 	for i := range j.Events {
-		if ev := &j.Events[i]; ev.User == e.User && ev.Name == j.programs[e.Definition].Awaits && ev.Moment > v.Moment {
+		if ev := &j.Events[i]; n != nil && ev.User == e.User && ev.Name == n.Awaits && ev.Moment > v.Moment {
 			return ev
 		}
 	}
@@ -226,26 +279,55 @@ func readsHonestly(j *judge) {
 	}
 }
 
-// tellsTheStory: the timeline of what completed has each step once, done, in the order of the program,
-// and that of anything else is the beginning of one.
+// tellsTheStory: the timeline of what completed is the path that the oracle says, and that of anything
+// else is the beginning of it.
 func tellsTheStory(j *judge) {
 	for i := range j.Enrollments {
 		e := &j.Enrollments[i]
-		visits, steps := j.visits[e.ID], j.programs[e.Definition].Steps
-		if len(visits) > len(steps) || e.Status == "completed" && len(visits) < len(steps) {
-			j.say("%s is %s after %d visits of %d steps", e.WorkflowID(), e.Status, len(visits), len(steps))
-			continue
+		p := j.paths[e.ID]
+		if e.Status == "completed" && !p.whole {
+			j.say("%s completed, and its timeline does not say which way it took", e.WorkflowID())
 		}
-		for n, v := range visits {
-			last := n == len(visits)-1
-			switch {
-			case v.Step != steps[n].ID || v.Visit != 1:
-				j.say("%s entered %s for time %d as its step %d", e.WorkflowID(), v.Step, v.Visit, n+1)
-			case v.Status != "done" && (!last || e.Status == "completed"):
+		j.follows(e, p.calls)
+	}
+}
+
+// follows: the visits of an enrollment are those of a path. An entry of what happens outside, or of time,
+// may be missing, or not be finished, where a crash may have taken it away.
+func (j *judge) follows(e *Enrollment, calls []call) {
+	visits, before := j.visits[e.ID], e.Created
+	for n, c := range calls {
+		if len(visits) == 0 && e.Status != "completed" {
+			return
+		}
+		if len(visits) > 0 && visits[0].Step == c.ID && visits[0].Visit == c.visit {
+			last := len(visits) == 1 && e.Status != "completed"
+			if v := visits[0]; v.Status != c.ends() && !last && !j.forgets(v.Started, v.Started.Add(unflushed)) {
 				j.say("%s is %s, and its step %s is %s", e.WorkflowID(), e.Status, v.Step, v.Status)
 			}
+			before, visits = visits[0].Started, visits[1:]
+			continue
+		}
+		after := e.Ended
+		if len(visits) > 0 {
+			after = visits[0].Started
+		}
+		if c.kept() || !j.forgets(before, after) {
+			j.say("%s lacks visit %d of %s as its step %d", e.WorkflowID(), c.visit, c.ID, n+1)
+			return
 		}
 	}
+	if len(visits) > 0 {
+		j.say("%s entered %s for time %d, where its way does not lead", e.WorkflowID(), visits[0].Step, visits[0].Visit)
+	}
+}
+
+// ends is the status in which a step is left behind.
+func (c call) ends() string {
+	if c.Fails {
+		return "failed"
+	}
+	return "done"
 }
 
 // closes: no step of what has ended is open.

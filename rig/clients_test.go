@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,8 +45,18 @@ type answer struct {
 	at       time.Time
 }
 
+// keyed is a body with the key that makes asking again harmless.
+type keyed struct {
+	key  string
+	body any
+}
+
 // try makes one request.
 func (c *clients) try(ctx context.Context, serve int, method, path string, body any) (answer, error) {
+	k, _ := body.(keyed)
+	if k.key != "" {
+		body = k.body
+	}
 	kind, content := "application/json", []byte(nil)
 	if text, ok := body.(string); ok {
 		kind, content = "application/yaml", []byte(text)
@@ -59,6 +70,9 @@ func (c *clients) try(ctx context.Context, serve int, method, path string, body 
 	req.Header.Set("Authorization", "Bearer "+apiKey)
 	if body != nil {
 		req.Header.Set("Content-Type", kind)
+	}
+	if k.key != "" {
+		req.Header.Set("Idempotency-Key", k.key)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -85,7 +99,8 @@ func (c *clients) call(ctx context.Context, r *rand.Rand, method, path string, b
 	for attempts, serve := 1, r.IntN(2); ; attempts, serve = attempts+1, serve+1 {
 		a, err := c.try(ctx, serve, method, path, body)
 		c.count(method+" "+path, a)
-		if err == nil && a.status < 500 && a.status != http.StatusTooManyRequests {
+		busy := isBusy(a) && time.Since(began) < longBusy
+		if err == nil && stands(a.status) && !busy {
 			a.attempts, a.began = attempts, began
 			return a, nil
 		}
@@ -94,6 +109,20 @@ func (c *clients) call(ctx context.Context, r *rand.Rand, method, path string, b
 		}
 	}
 }
+
+// stands says that an answer is about the request, and not about the moment.
+func stands(status int) bool {
+	return status < http.StatusInternalServerError && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout
+}
+
+// isBusy says that a request with the same key is being answered, as far as the service knows: the process
+// that had it may be gone.
+func isBusy(a answer) bool {
+	return a.status == http.StatusConflict && strings.HasSuffix(fmt.Sprint(a.body["type"]), "idempotency-in-progress")
+}
+
+// longBusy is for how long such an answer is not the last one.
+const longBusy = 3 * time.Second
 
 func (c *clients) count(what string, a answer) {
 	c.mu.Lock()
@@ -115,253 +144,6 @@ func (c *clients) acknowledged() []rig.Ack {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.acks)
-}
-
-// actor does things to one user, one after the other.
-type actor struct {
-	*clients
-	user   string
-	spaced bool // orders only when the one before has come to its end
-	draw   *rand.Rand
-	orders int
-	last   []string // ids of events that were acknowledged
-	names  map[string]string
-	tier   bool
-	away   bool
-}
-
-func newActor(c *clients, seed uint64, n int) *actor {
-	return &actor{
-		clients: c, user: fmt.Sprintf("u_%02d", n), spaced: n%2 == 0,
-		draw: rand.New(rand.NewPCG(seed, 100+uint64(n))), names: map[string]string{},
-	}
-}
-
-// live acts until the time is up, and returns once the last answer is there.
-func (a *actor) live(ctx context.Context, until time.Time) error {
-	for time.Now().Before(until) {
-		if err := a.act(ctx); err != nil {
-			return fmt.Errorf("user %s: %w", a.user, err)
-		}
-		if !wait(ctx, time.Duration(50+a.draw.IntN(350))*time.Millisecond) {
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-func (a *actor) act(ctx context.Context) error {
-	switch n := a.draw.IntN(100); {
-	case n < 22:
-		return a.order(ctx)
-	case n < 30:
-		return a.repeat(ctx)
-	case n < 48:
-		a.tier = !a.tier
-		return a.change(ctx, "tier", map[bool]any{true: "gold", false: "silver"}[a.tier])
-	case n < 58:
-		return a.send(ctx, "joined")
-	case n < 66:
-		a.away = !a.away
-		return a.change(ctx, "away", a.away)
-	case n < 78:
-		return a.send(ctx, "ticket_opened")
-	case n < 90:
-		return a.send(ctx, "ticket_closed")
-	default:
-		return a.unenroll(ctx)
-	}
-}
-
-// order places an order, where that is a user who spaces them, once the one before is over.
-func (a *actor) order(ctx context.Context) error {
-	if a.spaced {
-		list, err := a.call(ctx, a.draw, http.MethodGet, "/v1/enrollments?page_size=200&workflow="+rig.Orders+"&user="+a.user, nil)
-		if err != nil {
-			return err
-		}
-		items, _ := list.body["items"].([]any)
-		if len(items) < a.orders || slices.ContainsFunc(items, isLive) {
-			return nil
-		}
-	}
-	a.orders++
-	return a.send(ctx, "order_placed")
-}
-
-func isLive(item any) bool {
-	e, _ := item.(map[string]any)
-	return e["ended_at"] == nil
-}
-
-func (a *actor) send(ctx context.Context, name string) error {
-	id := fmt.Sprintf("%s-%s-%d", a.user, name, len(a.last))
-	if err := a.event(ctx, id, name, false); err != nil {
-		return err
-	}
-	a.last, a.names[id] = append(a.last, id), name
-	return nil
-}
-
-// repeat sends an event that was acknowledged once more.
-func (a *actor) repeat(ctx context.Context) error {
-	if len(a.last) == 0 {
-		return nil
-	}
-	id := a.last[a.draw.IntN(len(a.last))]
-	return a.event(ctx, id, a.names[id], true)
-}
-
-func (a *actor) event(ctx context.Context, id, name string, repeated bool) error {
-	told, err := a.call(ctx, a.draw, http.MethodPost, "/v1/events", map[string]any{"id": id, "name": name, "user_id": a.user})
-	if err != nil {
-		return err
-	}
-	a.acknowledge(rig.Ack{
-		Kind: rig.SentEvent, User: a.user, Name: name, Subject: id,
-		Repeated: repeated, Duplicate: told.body["status"] == "duplicate",
-	}, told)
-	return expect(told, http.StatusAccepted)
-}
-
-func (a *actor) change(ctx context.Context, property string, value any) error {
-	told, err := a.call(ctx, a.draw, http.MethodPatch, "/v1/users/"+a.user, map[string]any{"properties": map[string]any{property: value}})
-	if err != nil {
-		return err
-	}
-	a.acknowledge(rig.Ack{Kind: rig.Changed, User: a.user, Name: property, Value: value}, told)
-	return expect(told, http.StatusOK)
-}
-
-// unenroll takes the user out of something that ends by itself, and reads at once how it stands.
-func (a *actor) unenroll(ctx context.Context) error {
-	definition := []string{rig.Orders, rig.Tickets, rig.Gold}[a.draw.IntN(3)]
-	list, err := a.call(ctx, a.draw, http.MethodGet, "/v1/enrollments?workflow="+definition+"&user="+a.user, nil)
-	if err != nil {
-		return err
-	}
-	items, _ := list.body["items"].([]any)
-	at := slices.IndexFunc(items, isLive)
-	if at < 0 {
-		return nil
-	}
-	e, _ := items[at].(map[string]any)
-	id, _ := e["id"].(string)
-	told, err := a.call(ctx, a.draw, http.MethodPost, "/v1/enrollments/"+id+"/unenroll", map[string]any{})
-	if err != nil {
-		return err
-	}
-	shown, err := a.call(ctx, a.draw, http.MethodGet, "/v1/enrollments/"+id, nil)
-	if err != nil {
-		return err
-	}
-	ack := rig.Ack{Kind: rig.Unenrolled, User: a.user, Name: definition, Subject: id}
-	ack.Shown, _ = shown.body["status"].(string)
-	if told.status == http.StatusOK {
-		ack.InFlight = []string{}
-		steps, _ := told.body["in_flight"].([]any)
-		for _, s := range steps {
-			ack.InFlight = append(ack.InFlight, fmt.Sprint(s))
-		}
-	}
-	a.acknowledge(ack, told)
-	return expect(told, http.StatusOK, http.StatusConflict) // it had ended, or an attempt without an answer ended it
-}
-
-// operator publishes, pauses and resumes.
-type operator struct {
-	*clients
-	draw    *rand.Rand
-	numbers map[string]int
-}
-
-func newOperator(c *clients, seed uint64) *operator {
-	return &operator{c, rand.New(rand.NewPCG(seed, 3)), map[string]int{}}
-}
-
-// publish makes the next version of a program the live one.
-func (o *operator) publish(ctx context.Context, p *rig.Program) error {
-	o.numbers[p.Name]++
-	document := p.Document(o.hook, o.numbers[p.Name])
-	saved, err := o.call(ctx, o.draw, http.MethodPut, "/v1/workflows/"+p.Name, document)
-	if err != nil {
-		return err
-	}
-	if err := expect(saved, http.StatusOK, http.StatusCreated); err != nil {
-		return err
-	}
-	told, err := o.call(ctx, o.draw, http.MethodPost, "/v1/workflows/"+p.Name+"/publish", nil)
-	if err != nil {
-		return err
-	}
-	o.acknowledge(rig.Ack{Kind: rig.Published, Name: p.Name, Value: o.numbers[p.Name]}, told)
-	return expect(told, http.StatusOK)
-}
-
-// live operates until the time is up, and leaves nothing paused.
-func (o *operator) live(ctx context.Context, until time.Time) error {
-	programs := rig.Programs()
-	for time.Now().Before(until) {
-		p := &programs[o.draw.IntN(len(programs))]
-		if o.draw.IntN(3) > 0 {
-			if err := o.publish(ctx, p); err != nil {
-				return err
-			}
-		} else if err := o.rest(ctx, p.Name); err != nil {
-			return err
-		}
-		if !wait(ctx, time.Duration(500+o.draw.IntN(1500))*time.Millisecond) {
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-// rest pauses a workflow for a while.
-func (o *operator) rest(ctx context.Context, name string) error {
-	for _, verb := range []string{rig.Paused, rig.Resumed} {
-		path := map[string]string{rig.Paused: "/pause", rig.Resumed: "/resume"}[verb]
-		told, err := o.call(ctx, o.draw, http.MethodPost, "/v1/workflows/"+name+path, nil)
-		if err != nil {
-			return err
-		}
-		o.acknowledge(rig.Ack{Kind: verb, Name: name}, told)
-		if err := expect(told, http.StatusOK); err != nil {
-			return err
-		}
-		if verb == rig.Paused && !wait(ctx, time.Duration(200+o.draw.IntN(1000))*time.Millisecond) {
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-// setUp makes the properties and the users, before there are any faults.
-func (c *clients) setUp(ctx context.Context, actors []*actor) error {
-	r := rand.New(rand.NewPCG(0, 0))
-	types := map[string]string{"tier": "string", "away": "bool"}
-	for _, name := range rig.Counters() {
-		types[name] = "number"
-	}
-	for name, kind := range types {
-		told, err := c.call(ctx, r, http.MethodPut, "/v1/properties/"+name, map[string]any{"label": name, "type": kind, "group": "custom"})
-		if err != nil {
-			return err
-		}
-		if err := expect(told, http.StatusOK, http.StatusCreated); err != nil {
-			return err
-		}
-	}
-	for _, a := range actors {
-		told, err := c.call(ctx, r, http.MethodPut, "/v1/users/"+a.user, map[string]any{"properties": map[string]any{}})
-		if err != nil {
-			return err
-		}
-		if err := expect(told, http.StatusCreated); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func expect(a answer, statuses ...int) error {

@@ -23,6 +23,7 @@ import (
 type records struct {
 	pool     *pgxpool.Pool
 	temporal client.Client
+	programs []*rig.Program
 }
 
 func rows[T any](ctx context.Context, r *records, sql string) ([]T, error) {
@@ -39,7 +40,7 @@ func rows[T any](ctx context.Context, r *records, sql string) ([]T, error) {
 
 // harvest reads everything that evidence is made of but what the test itself knows.
 func (r *records) harvest(ctx context.Context) (*rig.Evidence, error) {
-	e := &rig.Evidence{Counters: map[string]map[string]int{}, Running: map[string]bool{}}
+	e := &rig.Evidence{At: time.Now(), Counters: map[string]map[string]int{}, Running: map[string]bool{}}
 	var err error
 	read := func(f func() error) {
 		if err == nil {
@@ -48,7 +49,7 @@ func (r *records) harvest(ctx context.Context) (*rig.Evidence, error) {
 	}
 	const epoch = `'0001-01-01Z'::timestamptz` // Go's zero time
 	read(func() (err error) {
-		e.Events, err = rows[rig.Event](ctx, r, `select seq, id, user_id, name, received_at from events order by seq`)
+		e.Events, err = rows[rig.Event](ctx, r, `select seq, id, user_id, name, received_at, coalesce((properties ->> 'n')::int, 0) from events order by seq`)
 		return err
 	})
 	read(func() (err error) {
@@ -62,21 +63,27 @@ func (r *records) harvest(ctx context.Context) (*rig.Evidence, error) {
 	})
 	read(func() (err error) {
 		e.Decisions, err = rows[rig.Decision](ctx, r, `
-			select definition, user_id, version, at, outcome, reason, coalesce(enrollment_id::text, '') from decisions order by id`)
+			select definition, user_id, version, at, outcome, reason, coalesce(enrollment_id::text, ''), trigger from decisions order by id`)
 		return err
 	})
 	read(func() (err error) {
 		e.Enrollments, err = rows[rig.Enrollment](ctx, r, `
 			select id::text, definition, user_id, version, ordinal, status, coalesce(event ->> 'id', ''), created_at,
-				coalesce(started_at, `+epoch+`), coalesce(ended_at, `+epoch+`), handed_at is not null
+				coalesce(started_at, `+epoch+`), coalesce(ended_at, `+epoch+`), handed_at is not null, coalesce(run_id::text, '')
 			from enrollments order by user_id, definition, ordinal`)
 		return err
 	})
 	read(func() (err error) {
 		e.Visits, err = rows[rig.Visit](ctx, r, `
 			select enrollment_id::text, step, visit, kind, status, coalesce(seq, 0), started_at, coalesce(finished_at, `+epoch+`),
-				coalesce(until, `+epoch+`), coalesce(output ->> 'outcome', ''), coalesce(output #>> '{event,id}', '')
+				coalesce(until, `+epoch+`), coalesce(output ->> 'outcome', ''), coalesce(output #>> '{event,id}', ''),
+				coalesce((output ->> 'arm')::int, -1)
 			from visits order by enrollment_id, started_at, coalesce(finished_at, 'infinity')`)
+		return err
+	})
+	read(func() (err error) {
+		e.Runs, err = rows[rig.Run](ctx, r, `
+			select id::text, definition, trigger, nominal, status, due_at, matched, enrolled from runs where kind = 'schedule' order by due_at`)
 		return err
 	})
 	read(func() error { return r.counters(ctx, e) })
@@ -94,7 +101,7 @@ func (r *records) counters(ctx context.Context, e *rig.Evidence) error {
 	}](ctx, r, `select id, properties from users`)
 	for _, u := range users {
 		e.Counters[u.ID] = map[string]int{}
-		for _, name := range rig.Counters() {
+		for _, name := range rig.Counters(r.programs) {
 			n, _ := u.Properties[name].(float64)
 			e.Counters[u.ID][name] = int(n)
 		}
@@ -128,25 +135,31 @@ func (r *records) executions(ctx context.Context, e *rig.Evidence) error {
 	return nil
 }
 
-// standing is how far everything is: two that are equal mean that nothing moved in between.
+// standing is how far everything is: two that are equal mean that nothing moved in between, but for the
+// schedule, which fires each minute.
 type standing struct{ Items, Commands, Ending, Beginning, Visits, Done, Attempts int }
 
 // quiet says that there is nothing left to do.
 func (s standing) quiet() bool { return s.Items+s.Commands+s.Ending+s.Beginning == 0 }
 
+// moves is what of it does not change by the schedule.
+func (s standing) moves() [3]int { return [3]int{s.Visits, s.Done, s.Attempts} }
+
 func (r *records) standing(ctx context.Context) (s standing, err error) {
 	var ends []string
-	for _, p := range rig.Programs() {
+	for _, p := range r.programs {
 		if p.Ends {
 			ends = append(ends, p.Name)
 		}
 	}
 	err = r.pool.QueryRow(ctx, `
-		select (select count(*) from work_items), (select count(*) from commands),
+		with moved as (select v.* from visits v join enrollments e on e.id = v.enrollment_id where e.definition <> $2)
+		select (select count(*) from work_items),
+			(select count(*) from commands) + (select count(*) from interventions i join enrollments e on e.id = i.enrollment_id where outcome = '' and ended_at is null),
 			(select count(*) from enrollments where ended_at is null and definition = any($1)),
 			(select count(*) from enrollments where ended_at is null and definition <> all($1) and waiting_until is null),
-			(select count(*) from visits), (select count(*) from visits where status = 'done'), (select coalesce(sum(attempts), 0) from visits)`,
-		ends).Scan(&s.Items, &s.Commands, &s.Ending, &s.Beginning, &s.Visits, &s.Done, &s.Attempts)
+			(select count(*) from moved), (select count(*) from moved where status = 'done'), (select coalesce(sum(attempts), 0) from moved)`,
+		ends, rig.Rounds).Scan(&s.Items, &s.Commands, &s.Ending, &s.Beginning, &s.Visits, &s.Done, &s.Attempts)
 	return s, err
 }
 
@@ -157,11 +170,11 @@ func (r *records) settle(ctx context.Context, patience time.Duration) error {
 	for {
 		s, err := r.standing(ctx)
 		switch {
-		case err != nil:
-			return err
+		case err != nil: // PostgreSQL was killed a moment ago
+			last = standing{}
 		case s.quiet():
 			return nil
-		case s != last:
+		case s.moves() != last.moves():
 			last, moved = s, time.Now()
 		case time.Since(moved) > patience:
 			return fmt.Errorf("stuck: nothing has moved for %s: %+v", patience, s)

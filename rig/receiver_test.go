@@ -41,6 +41,8 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	at := time.Now()
 	_, _ = io.Copy(io.Discard, req.Body)
 	switch mood := r.record(rig.Hook{ID: req.Header.Get("webhook-id"), Path: req.URL.Path, At: at}); {
+	case strings.HasSuffix(req.URL.Path, "/"+rig.RefusedPath):
+		w.WriteHeader(http.StatusBadRequest)
 	case !r.moody.Load() || mood >= 40:
 	case mood < 2:
 		w.WriteHeader(http.StatusInternalServerError)

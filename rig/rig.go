@@ -5,15 +5,21 @@
 // It stands beside the floors: nothing imports it, and of Rollcall it knows the domain alone.
 package rig
 
-import "time"
+import (
+	"time"
+
+	"rollcall/automation"
+)
 
 // Evidence is what a run left behind, once all is quiet.
 type Evidence struct {
+	Programs    []*Program
 	Acks        []Ack                     // what clients were told, in the order in which they were
 	Hooks       []Hook                    // what reached the receiver, in order
 	Events      []Event                   // the records of PostgreSQL, in the order of their moments
 	Changes     []Change                  //
 	Versions    []Version                 //
+	Runs        []Run                     // firings of schedules
 	Decisions   []Decision                // in the order in which they were made
 	Enrollments []Enrollment              // by user, definition and ordinal
 	Visits      []Visit                   // of each enrollment in the order in which they began
@@ -22,6 +28,11 @@ type Evidence struct {
 	Commands    int                       //
 	Running     map[string]bool           // Temporal's answer about each enrollment that it knows, by workflow id
 	Open        []string                  // workflow ids that Temporal lists as running
+	Crashes     []Span                    // when PostgreSQL ended other than in order, or might have
+	Ends        []OrderlyEnd              // of processes that were asked to end
+	Due         []time.Time               // when the schedule was to fire
+	Crew        int                       // how many users it concerns
+	At          time.Time                 // when all this was collected
 	Spaced      map[string]bool           // users who order only when the order before has come to its end
 }
 
@@ -33,6 +44,7 @@ const (
 	Paused     = "pause"
 	Resumed    = "resume"
 	Published  = "publish"
+	Requested  = "request" // with a key
 )
 
 // Ack is one thing that a client did until it had an answer that stands: a 2xx or a 4xx.
@@ -40,17 +52,27 @@ type Ack struct {
 	Kind     string
 	User     string    // of events and changes
 	Name     string    // of the event, property or definition
-	Subject  string    // id of the event or enrollment
-	Value    any       // that the property was given
+	Subject  string    // id of the event or enrollment, or the key of the request
+	Value    any       // that the property was given; of an event its number; of a request the id that was answered
 	Began    time.Time // first attempt
 	At       time.Time // the answer
 	Attempts int       // before the answer came; all but the last one may have taken effect, or still may
 	Status   int       // of HTTP
 
-	Repeated  bool     // an event whose id was acknowledged before
+	Repeated  bool     // an event whose id was acknowledged before, or a request whose key was
 	Duplicate bool     // the answer said so
+	Open      bool     // nobody knows yet whether it is carried out
 	InFlight  []string // of an unenrollment: the steps that ran; nil where the answer was lost
 	Shown     string   // of an unenrollment: the status that a read right afterwards showed
+}
+
+// Span is a time from one moment to another.
+type Span struct{ From, Until time.Time }
+
+// OrderlyEnd is how a process ended that was asked to.
+type OrderlyEnd struct {
+	Process string
+	Took    time.Duration
 }
 
 // Hook is one request that reached the receiver.
@@ -65,6 +87,7 @@ type Event struct {
 	Moment         int64
 	ID, User, Name string
 	At             time.Time // received
+	Number         int       // that it brought
 }
 
 // Change is a row of changes.
@@ -91,6 +114,16 @@ type Decision struct {
 	At               time.Time
 	Outcome, Reason  string
 	Enrollment       string // "" where it was refused
+	Trigger          int    // -1 for a request
+}
+
+// Run is a row of runs: a firing.
+type Run struct {
+	ID, Definition    string
+	Trigger           int
+	Nominal, Status   string
+	Due               time.Time
+	Matched, Enrolled int
 }
 
 // Enrollment is a row of the ledger.
@@ -102,10 +135,13 @@ type Enrollment struct {
 	Created              time.Time
 	Started, Ended       time.Time // zero: not
 	Handed               bool      // Temporal took it, as far as that was recorded
+	Run                  string    // that enrolled, if one did
 }
 
 // WorkflowID is the enrollment's in Temporal.
-func (e *Enrollment) WorkflowID() string { return workflowID(e) }
+func (e *Enrollment) WorkflowID() string {
+	return automation.TemporalWorkflowID(e.Definition, e.User, e.Ordinal)
+}
 
 // Live says that it has not ended.
 func (e *Enrollment) Live() bool { return e.Ended.IsZero() }
@@ -120,4 +156,5 @@ type Visit struct {
 	Until             time.Time
 	Outcome           string // of a wait
 	EventID           string // that ended it
+	Arm               int    // that was taken of a branch or split; -1: none
 }

@@ -86,6 +86,11 @@ func TestEndIsNeverDatedBeforeTheLastStepBegan(t *testing.T) {
 			_, err := b.db.Archive(b.ctx, "w", true)
 			return err
 		},
+		"by its last step": func(b *bundle, enrollment string) error {
+			ref := postgres.VisitRef{EnrollmentID: enrollment, Step: "s", Visit: 1}
+			_, err := b.db.VisitInside(b.ctx, ref, "noop", true, func(*postgres.Inside) (postgres.Done, error) { return postgres.Done{}, nil })
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -187,6 +187,20 @@ func CreateDatabase(ctx context.Context, server, database string) error {
 // removes a temporary folder. A server that is gone already is no error, so Stop may be called twice.
 func (s *Server) Stop() error { return s.release() }
 
+// Kill ends the server as it stands: nobody is disconnected in order and nothing is written out. Its
+// folder stays and is free to start on again; what was not flushed is recovered then, or was promised to
+// nobody. A server that is gone already is no error.
+func (s *Server) Kill() error {
+	if s.process != nil {
+		if err := s.process.kill(); err != nil {
+			return err
+		}
+		s.process = nil
+	}
+	s.temporary = false
+	return s.release()
+}
+
 // release undoes as much as was done, in reverse.
 func (s *Server) release() error {
 	var err error

@@ -133,6 +133,15 @@ func (p *process) stop(immediately bool) error {
 	return fmt.Errorf("stop PostgreSQL: process %d does not end", p.cmd.Process.Pid)
 }
 
+// kill ends the postmaster and returns when it is gone. Its children end when they notice.
+func (p *process) kill() error {
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill PostgreSQL: %w", err)
+	}
+	<-p.gone
+	return nil
+}
+
 // tail returns the end of a log file.
 func tail(name string) string {
 	const keep = 2000

@@ -36,6 +36,7 @@ type Config struct {
 	Namespace     string       // made where missing; "" = default
 	Shards        int          // history shards, fixed when the databases are made; 0 = 4
 	CodecEndpoint string       // URL of a codec server, which the Web UI asks to decode payloads
+	Faults        Faults       // of its store, for tests
 	Log           *slog.Logger // receives the server's warnings and errors; nil = silent
 }
 
@@ -101,6 +102,9 @@ func (s *Server) start(ctx context.Context, c Config) error {
 		return err
 	}
 	stores.NumHistoryShards = int32(c.Shards)
+	main := stores.DataStores[mainStore]
+	main.FaultInjection = c.Faults.injection()
+	stores.DataStores[mainStore] = main
 	if err := makeNamespace(stores, c.Namespace); err != nil {
 		return err
 	}
