@@ -33,7 +33,7 @@ func (db *DB) BeginDelay(ctx context.Context, ref VisitRef, until time.Time) (Wa
 		amount = until.Sub(now)
 	}
 	until = now.Add(amount) // the clock of a workflow task may be behind: it stands still while the task waits and runs
-	err := db.pool.QueryRow(ctx, `
+	err := db.steps.QueryRow(ctx, `
 		with moved as (
 			update enrollments e set status = 'active', step = $2, started_at = coalesce(started_at, $5),
 				waiting_until = coalesce((

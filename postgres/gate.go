@@ -37,10 +37,10 @@ const relaxed = `set_config('synchronous_commit', 'off', true)`
 //
 // Outside of the hours of the definition it returns a *ShutError.
 func (db *DB) BeginVisit(ctx context.Context, ref VisitRef, kind string) (*Gate, error) {
-	if err := db.checkHours(ctx, db.pool, ref, kind); err != nil {
+	if err := db.checkHours(ctx, db.steps, ref, kind); err != nil {
 		return nil, translate(err)
 	}
-	g, err := db.gate(ctx, db.pool, ref, kind, relaxed)
+	g, err := db.gate(ctx, db.steps, ref, kind, relaxed)
 	return g, translate(err)
 }
 

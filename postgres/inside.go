@@ -26,7 +26,7 @@ func (db *DB) VisitInside(ctx context.Context, ref VisitRef, kind string, last b
 	do func(*Inside) (Done, error),
 ) (completed bool, err error) {
 	var held error
-	err = db.tx(ctx, func(tx pgx.Tx) error {
+	err = inTx(ctx, db.steps, func(tx pgx.Tx) error {
 		held, completed = nil, false
 		in, err := db.joinEpoch(ctx, tx, "", ref.EnrollmentID)
 		if err != nil {

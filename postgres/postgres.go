@@ -6,6 +6,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ import (
 // DB is Rollcall's database. It is safe for concurrent use.
 type DB struct {
 	pool  *pgxpool.Pool
+	steps *pgxpool.Pool // of events and steps: no long question keeps them waiting
 	now   func() time.Time
 	cache versionCache
 	settings
@@ -35,7 +37,7 @@ type DB struct {
 // Config is what Open needs.
 type Config struct {
 	URL      string
-	MaxConns int32              // 0: 20
+	MaxConns int32              // at least 2; 0: 20
 	Now      func() time.Time   // the clock of recorded times; nil: time.Now
 	Catalog  automation.Catalog // the kinds of actions that versions are compiled with
 	TimeZone string             // where definitions read local times that do not say it; "": UTC
@@ -51,10 +53,6 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	pc, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", automation.ErrInvalid)
-	}
-	pc.MaxConns = 20
-	if c.MaxConns > 0 {
-		pc.MaxConns = c.MaxConns
 	}
 	pc.ConnConfig.ConnectTimeout = 3 * time.Second
 	for name, value := range map[string]string{
@@ -74,23 +72,38 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		c.TypeMap().RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
 		return nil
 	}
+	most := cmp.Or(c.MaxConns, 20)
+	pc.MaxConns = max(1, most/2)
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, translate(err)
 	}
-	db := &DB{pool: pool, now: c.Now, settings: c.settings(), cache: versionCache{byKey: map[versionKey]*Published{}, live: map[int64]*LiveSet{}, schemas: map[int64]automation.Properties{}}}
+	// Their statements are few, find rows by keys, and are the same all the time: one plan is as good as
+	// another, and to make one takes longer than to carry it out.
+	pc = pc.Copy()
+	pc.MaxConns = max(1, most-most/2)
+	pc.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	steps, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		pool.Close()
+		return nil, translate(err)
+	}
+	db := &DB{pool: pool, steps: steps, now: c.Now, settings: c.settings(), cache: versionCache{byKey: map[versionKey]*Published{}, live: map[int64]*LiveSet{}, schemas: map[int64]automation.Properties{}}}
 	if db.now == nil {
 		db.now = time.Now
 	}
 	if err := db.checkSchema(ctx); err != nil {
-		pool.Close()
+		db.Close()
 		return nil, err
 	}
 	return db, nil
 }
 
 // Close ends all connections after the transactions that use them.
-func (db *DB) Close() { db.pool.Close() }
+func (db *DB) Close() {
+	db.pool.Close()
+	db.steps.Close()
+}
 
 // Ping answers nil when the database answers.
 func (db *DB) Ping(ctx context.Context) error { return translate(db.pool.Ping(ctx)) }
@@ -100,8 +113,12 @@ func (db *DB) clock() time.Time { return db.now().UTC().Truncate(time.Microsecon
 
 // tx runs f in one transaction and retries it when PostgreSQL asks for that.
 func (db *DB) tx(ctx context.Context, f func(tx pgx.Tx) error) error {
+	return inTx(ctx, db.pool, f)
+}
+
+func inTx(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
 	for attempt := 1; ; attempt++ {
-		err := pgx.BeginFunc(ctx, db.pool, f)
+		err := pgx.BeginFunc(ctx, pool, f)
 		if attempt == 3 || !isRetryable(err) {
 			return translate(err)
 		}

@@ -62,7 +62,7 @@ func (db *DB) FinishVisit(ctx context.Context, ref VisitRef, d Done) (completed 
 	}
 	if !d.Last {
 		queueFinish(batch, ref, d, commit, db.clockOf(ref))
-		return false, translate(db.pool.SendBatch(ctx, batch).Close())
+		return false, translate(db.steps.SendBatch(ctx, batch).Close())
 	}
 	live, err := db.newestLive(ctx)
 	if err != nil {
@@ -73,7 +73,7 @@ func (db *DB) FinishVisit(ctx context.Context, ref VisitRef, d Done) (completed 
 	queueFinish(batch, ref, d, commit, db.clockOf(ref))
 	queueEnd(batch, live, End{ID: ref.EnrollmentID, Status: automation.Completed, Finish: &ref, In: d.In}, db.clockOf(ref), &completed)
 	// Outside a transaction, a batch is one of its own.
-	return completed, translate(db.pool.SendBatch(ctx, batch).Close())
+	return completed, translate(db.steps.SendBatch(ctx, batch).Close())
 }
 
 // queueFinish writes nothing about a user who was deleted meanwhile into the timeline.
