@@ -132,17 +132,19 @@ func (b *bundle) keepPumping(group *sync.WaitGroup, stop <-chan struct{}) {
 	pump := b.newPump()
 	group.Go(func() {
 		for {
+			last := false // what was written before it was told to stop, this turn finds
+			select {
+			case <-stop:
+				last = true
+			default:
+			}
 			n, err := pump.Once(b.ctx)
 			if err != nil {
 				b.t.Errorf("pump: %s", err)
 				return
 			}
-			select {
-			case <-stop:
-				if n == 0 {
-					return
-				}
-			default:
+			if last && n == 0 {
+				return
 			}
 		}
 	})
