@@ -64,7 +64,7 @@ func (db *DB) AppendEvents(ctx context.Context, events []automation.Event) ([]Re
 		if made != "" {
 			queueMade(ctx, batch, made)
 		}
-		err := db.steps.SendBatch(ctx, batch).Close() // outside a transaction, a batch is one of its own
+		err := db.pool.SendBatch(ctx, batch).Close() // outside a transaction, a batch is one of its own
 		if attempt == 3 || !isRetryable(err) {
 			return receipts, translate(err)
 		}

@@ -28,7 +28,7 @@ import (
 // DB is Rollcall's database. It is safe for concurrent use.
 type DB struct {
 	pool  *pgxpool.Pool
-	steps *pgxpool.Pool // of events and steps: no long question keeps them waiting
+	steps *pgxpool.Pool // of the steps of enrollments: neither do many of them keep the API waiting, nor its long questions them
 	now   func() time.Time
 	cache versionCache
 	settings
