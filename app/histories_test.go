@@ -85,19 +85,18 @@ func (s *service) describe(workflowID, runID string) *workflowpb.WorkflowExecuti
 	return d.WorkflowExecutionInfo
 }
 
-// slowly is a receiver that the service may reach.
-func (s *service) slowly() *receiver {
-	s.t.Helper()
-	r := s.receiver()
-	s.allow(r.Server)
-	return r
-}
-
 // endedElsewhere ends enrollments behind the back of Temporal.
 const endedElsewhere = `update enrollments set status = 'unenrolled', ended_at = now()`
 
-// calls are steps of which the first one calls a receiver.
-const calls = "  - { id: call, action: send_webhook, with: { url: %q } }\n  - { id: tell, action: notify, with: { to: u_1, text: through } }"
+// recordingCalls starts a service in which a user is at a step that calls a receiver.
+func recordingCalls(t *testing.T) (*service, *receiver, automation.Enrollment) {
+	t.Helper()
+	s := recording(t)
+	r := s.receiver()
+	s.allow(r.Server)
+	return s, r, s.flow(fmt.Sprintf("  - { id: call, action: send_webhook, with: { url: %q } }\n"+
+		"  - { id: tell, action: notify, with: { to: u_1, text: through } }", r.URL))
+}
 
 func TestHistoryOfALongWaitInANewRun(t *testing.T) {
 	t.Parallel()
@@ -112,9 +111,7 @@ func TestHistoryOfALongWaitInANewRun(t *testing.T) {
 
 func TestHistoryThatIsCrowdedBetweenSteps(t *testing.T) {
 	t.Parallel()
-	s := recording(t)
-	r := s.slowly()
-	e := s.flow(fmt.Sprintf(calls, r.URL))
+	s, r, e := recordingCalls(t)
 	s.wantRequest(r)
 	r.answers <- http.StatusServiceUnavailable
 	s.wantRequest(r) // the later try
@@ -187,9 +184,7 @@ func TestHistoryOfALateAction(t *testing.T) {
 
 func TestHistoryOfARetryWhileItRests(t *testing.T) {
 	t.Parallel()
-	s := recording(t)
-	r := s.slowly()
-	e := s.flow(fmt.Sprintf(calls, r.URL))
+	s, r, e := recordingCalls(t)
 	s.wantRequest(r)
 	r.answers <- http.StatusServiceUnavailable
 	s.wantEvents(e.TemporalWorkflowID, 6)
@@ -202,9 +197,7 @@ func TestHistoryOfARetryWhileItRests(t *testing.T) {
 
 func TestHistoryOfAnActionThatIsGivenUp(t *testing.T) {
 	t.Parallel()
-	s := recording(t)
-	r := s.slowly()
-	e := s.flow(fmt.Sprintf(calls, r.URL))
+	s, r, e := recordingCalls(t)
 	for range 2 { // at first, and after the rest
 		s.wantRequest(r)
 		r.answers <- http.StatusServiceUnavailable
@@ -216,9 +209,7 @@ func TestHistoryOfAnActionThatIsGivenUp(t *testing.T) {
 
 func TestHistoryOfASlowFirstTry(t *testing.T) {
 	t.Parallel()
-	s := recording(t)
-	r := s.slowly()
-	e := s.flow(fmt.Sprintf(calls, r.URL))
+	s, r, e := recordingCalls(t)
 	s.wantRequest(r) // gets no answer in time
 	s.wantRequest(r)
 	r.answers <- http.StatusOK
@@ -229,9 +220,7 @@ func TestHistoryOfASlowFirstTry(t *testing.T) {
 
 func TestHistoryOfAnEnrollmentThatBeginsAnew(t *testing.T) {
 	t.Parallel()
-	s := recording(t)
-	r := s.slowly()
-	e := s.flow(fmt.Sprintf(calls, r.URL))
+	s, r, e := recordingCalls(t)
 	s.wantRequest(r)
 	r.answers <- http.StatusNotFound
 	s.wantStatus("flow", "u_1", automation.Failed)

@@ -49,11 +49,7 @@ type deciding struct {
 const decided = "u_changes"
 
 func measureChanges(ctx context.Context, b *bench) (_ result, err error) {
-	at, err := b.newPlace(ctx, "changes")
-	if err != nil {
-		return nil, err
-	}
-	s, err := b.serve(ctx, at)
+	s, err := b.serveAlone(ctx, "changes")
 	if err != nil {
 		return nil, err
 	}

@@ -51,11 +51,7 @@ type firings struct {
 }
 
 func measureFiring(ctx context.Context, b *bench) (result, error) {
-	at, err := b.newPlace(ctx, "firing")
-	if err != nil {
-		return nil, err
-	}
-	s, err := b.serve(ctx, at)
+	s, err := b.serveAlone(ctx, "firing")
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +61,7 @@ func measureFiring(ctx context.Context, b *bench) (result, error) {
 		return nil, err
 	}
 	b.say("firing: %d bare starts", b.starts)
-	took, err := baseline.Starts(ctx, at.temporal, b.starts, bareParallel)
+	took, err := baseline.Starts(ctx, s.temporal, b.starts, bareParallel)
 	r.BarePer = float64(b.starts) / took.Seconds()
 	r.Ratio = r.BegunPer / r.BarePer
 	return r, err

@@ -46,11 +46,7 @@ type histories struct {
 }
 
 func measureHistory(ctx context.Context, b *bench) (_ result, err error) {
-	at, err := b.newPlace(ctx, "history")
-	if err != nil {
-		return nil, err
-	}
-	s, err := b.serve(ctx, at)
+	s, err := b.serveAlone(ctx, "history")
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +59,7 @@ func measureHistory(ctx context.Context, b *bench) (_ result, err error) {
 		return nil, err
 	}
 	var all []footprint
-	err = at.withTemporal(func(c client.Client) (err error) {
+	err = s.withTemporal(func(c client.Client) (err error) {
 		all, err = h.footprints(ctx, c)
 		return err
 	})

@@ -50,11 +50,7 @@ type ingestion struct {
 }
 
 func measureIngest(ctx context.Context, b *bench) (_ result, err error) {
-	at, err := b.newPlace(ctx, "ingest")
-	if err != nil {
-		return nil, err
-	}
-	s, err := b.serve(ctx, at)
+	s, err := b.serveAlone(ctx, "ingest")
 	if err != nil {
 		return nil, err
 	}

@@ -75,6 +75,15 @@ func (b *bench) serve(ctx context.Context, at *place) (*service, error) {
 	return b.reach(ctx, at, r.app.Addr(), r.close)
 }
 
+// serveAlone starts the whole service at a place of its own, in this process.
+func (b *bench) serveAlone(ctx context.Context, name string) (*service, error) {
+	at, err := b.newPlace(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return b.serve(ctx, at)
+}
+
 // reach connects with a service that answers at an address.
 func (b *bench) reach(ctx context.Context, at *place, addr string, stop func() error) (*service, error) {
 	conn, err := pgx.Connect(ctx, at.databaseURL)
