@@ -114,14 +114,13 @@ func (r *records) counters(ctx context.Context, e *rig.Evidence) error {
 func (r *records) executions(ctx context.Context, e *rig.Evidence) error {
 	for i := range e.Enrollments {
 		id := e.Enrollments[i].WorkflowID()
-		found, err := r.temporal.DescribeWorkflowExecution(ctx, id, "")
-		if _, unknown := errors.AsType[*serviceerror.NotFound](err); unknown {
-			continue
-		}
+		status, err := r.execution(ctx, id)
 		if err != nil {
 			return fmt.Errorf("describe %s: %w", id, err)
 		}
-		e.Running[id] = found.WorkflowExecutionInfo.Status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+		if status != enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
+			e.Running[id] = status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+		}
 	}
 	list, err := r.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Query: "ExecutionStatus = 'Running' and WorkflowType = 'Enrollment'", PageSize: 1000,
@@ -133,6 +132,25 @@ func (r *records) executions(ctx context.Context, e *rig.Evidence) error {
 		e.Open = append(e.Open, x.Execution.WorkflowId)
 	}
 	return nil
+}
+
+// execution is the status of an execution; unspecified where Temporal knows none. It asks again where
+// Temporal has no answer: one in a hundred calls of its store fails.
+func (r *records) execution(ctx context.Context, id string) (status enumspb.WorkflowExecutionStatus, err error) {
+	for range 5 {
+		var found *workflowservice.DescribeWorkflowExecutionResponse
+		found, err = r.temporal.DescribeWorkflowExecution(ctx, id, "")
+		if err == nil {
+			return found.WorkflowExecutionInfo.Status, nil
+		}
+		if _, unknown := errors.AsType[*serviceerror.NotFound](err); unknown {
+			return enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, nil
+		}
+		if !wait(ctx, 100*time.Millisecond) {
+			break
+		}
+	}
+	return enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, err
 }
 
 // standing is how far everything is: two that are equal mean that nothing moved in between, but for the
