@@ -124,7 +124,7 @@ func (a *App) open(ctx context.Context) (err error) {
 		DB: a.db, Catalog: catalog, Pump: a.pump, Starter: a.starter, Scheduler: a.calendar, Temporal: a.checkTemporal, Metrics: registry,
 		Decode: converter.NewPayloadCodecHTTPHandler(a.codec), FastForward: c.FastForward, RequireKeys: c.RequireKeys, RateLimit: c.RateLimit, Keys: c.APIKeys, UI: c.uiRoot(), Log: a.log, Version: Version, HealthOnly: !c.API,
 	})
-	a.door = &door{inside: handler}
+	a.door = newDoor(handler, registry)
 	a.server = &http.Server{
 		Handler: a.door, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 16 << 10,

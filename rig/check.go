@@ -70,6 +70,7 @@ type judge struct {
 	byKey       map[string]*Visit      // effects outside
 	effects     map[string]effect      // those that there may be, by their keys
 	hooks       map[string][]*Hook     // by webhook-id
+	answered    map[string]time.Time   // by event: when it was first said to be stored
 	found       []string
 }
 
@@ -90,7 +91,12 @@ func newJudge(e *Evidence) *judge {
 	j := &judge{
 		Evidence: e, programs: map[string]*Program{}, enrollments: map[string]*Enrollment{}, visits: map[string][]*Visit{},
 		graphs: map[string]*graph{}, began: map[string]int{}, paths: map[string]path{},
-		byKey: map[string]*Visit{}, effects: map[string]effect{}, hooks: map[string][]*Hook{},
+		byKey: map[string]*Visit{}, effects: map[string]effect{}, hooks: map[string][]*Hook{}, answered: map[string]time.Time{},
+	}
+	for _, a := range e.Acks { // in their order
+		if _, before := j.answered[a.Subject]; a.Kind == SentEvent && a.Status < 300 && !before {
+			j.answered[a.Subject] = a.At
+		}
 	}
 	for _, p := range e.Programs {
 		j.programs[p.Name] = p

@@ -263,11 +263,17 @@ func missesNothing(j *judge) {
 			if v.Kind != waitFor || v.Status != "done" || v.Outcome != automation.OutcomeTimedOut {
 				continue
 			}
-			if first := j.firstAfter(e, v); first != nil && first.At.Before(v.Until) {
-				j.say("%s waited until %s and missed %s, which came at %s", e.WorkflowID(), clock(v.Until), first.ID, clock(first.At))
+			if first := j.firstAfter(e, v); first != nil && j.known(first).Before(v.Until) {
+				j.say("%s waited until %s and missed %s, which came at %s", e.WorkflowID(), clock(v.Until), first.ID, clock(j.known(first)))
 			}
 		}
 	}
+}
+
+// known is when an event was there for everybody to see: a process may stand still after it dated the event and
+// before the event is stored, but not after it said so.
+func (j *judge) known(ev *Event) time.Time {
+	return slices.MaxFunc([]time.Time{ev.At, j.answered[ev.ID]}, time.Time.Compare)
 }
 
 // readsHonestly: a read right after an unenrollment shows the end.
@@ -301,9 +307,12 @@ func (j *judge) follows(e *Enrollment, calls []call) {
 			return
 		}
 		if len(visits) > 0 && visits[0].Step == c.ID && visits[0].Visit == c.visit {
-			last := len(visits) == 1 && e.Status != "completed"
-			if v := visits[0]; v.Status != c.ends() && !last && !j.forgets(v.Started, v.Started.Add(unflushed)) {
-				j.say("%s is %s, and its step %s is %s", e.WorkflowID(), e.Status, v.Step, v.Status)
+			last, left := len(visits) == 1 && e.Status != "completed", e.Ended
+			if len(visits) > 1 {
+				left = visits[1].Started
+			}
+			if v := visits[0]; v.Status != c.ends() && !last && (c.kept() || !j.forgets(v.Started, left)) {
+				j.say("%s is %s, and its step %s, which began at %s and was left at %s, is %s", e.WorkflowID(), e.Status, v.Step, clock(v.Started), clock(left), v.Status)
 			}
 			before, visits = visits[0].Started, visits[1:]
 			continue

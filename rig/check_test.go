@@ -215,14 +215,14 @@ func TestEachCheckSeesItsBreach(t *testing.T) {
 		{"I14", "a step begins long after the end", func(e *Evidence) { stopped(e).Started = at(20000) }, "had ended"},
 		{"I14", "a webhook leaves that was not in flight", func(e *Evidence) { unenrolled(e).InFlight = []string{} }, "after it was taken out"},
 		{"I14", "an unenrollment is undone", func(e *Evidence) { e.Enrollments[5].Ended = time.Time{} }, "is live"},
-		{"I16", "a wait misses what came in time", func(e *Evidence) { e.Events[2].At = at(5000) }, "missed t2"},
+		{"I16", "a wait misses what came in time", func(e *Evidence) { e.Events[2].At, answer(e, "t2").At = at(5000), at(5001) }, "missed t2"},
 		{"I15", "a wait gives up too soon", func(e *Evidence) { reply(e).Finished = at(4000) }, "gave up"},
 		{"I15", "a wait hears what it did not wait for", func(e *Evidence) { reply(e).Outcome, reply(e).EventID = automation.OutcomeHappened, "zz" }, "not the first"},
 		{"outputs", "the step behind knows another outcome", func(e *Evidence) { e.Hooks[4].Path = "/tickets/v1/after/happened" }, "called /tickets/v1/after/happened and not /tickets/v1/after/timed_out"},
 		{"I25", "a read shows it live", func(e *Evidence) { unenrolled(e).Shown = "active" }, "a read showed it active"},
 		{"timelines", "a step is missing", func(e *Evidence) { e.Visits = e.Visits[1:] }, "lacks visit 1 of count as its step 1"},
 		{"timelines", "steps are in another order", func(e *Evidence) { e.Visits[0], e.Visits[1] = e.Visits[1], e.Visits[0] }, "as its step 1"},
-		{"timelines", "a step is not done", func(e *Evidence) { e.Visits[1].Status = "running" }, "its step first is running"},
+		{"timelines", "a step is not done", func(e *Evidence) { e.Visits[1].Status = "running" }, "its step first, which began at 09:00:00.012 and was left at 09:00:00.014, is running"},
 		{"the timeline of what has ended is closed", "a step stays open", func(e *Evidence) { stopped(e).Status = "running" }, "its step first is running"},
 		{"nothing starts in a pause", "a step begins in the pause", func(e *Evidence) { stopped(e).Started = at(7058) }, "in the pause"},
 	} {
@@ -251,6 +251,16 @@ func told(invariant string, e *Evidence) string {
 func unenrolled(e *Evidence) *Ack {
 	for i := range e.Acks {
 		if e.Acks[i].Kind == Unenrolled {
+			return &e.Acks[i]
+		}
+	}
+	return nil
+}
+
+// answer is what was said about an event.
+func answer(e *Evidence, id string) *Ack {
+	for i := range e.Acks {
+		if e.Acks[i].Subject == id {
 			return &e.Acks[i]
 		}
 	}
@@ -288,4 +298,27 @@ func TestACrashMayTakeTheNewestEntriesAway(t *testing.T) {
 
 	e.Crashes = []Span{{at(60_000), at(60_000)}}
 	require.NotEmpty(t, Judge(e))
+}
+
+// TestACrashMayTakeTheEndOfALongStepAway: it was written when the step ended, however long before that it began.
+func TestACrashMayTakeTheEndOfALongStepAway(t *testing.T) {
+	t.Parallel()
+	e := sound()
+	first := &e.Visits[1] // the call of the first order
+	first.Status, first.Started = "stopped", first.Started.Add(-10*time.Second)
+	e.Visits[0].Started = first.Started
+
+	e.Crashes = []Span{{at(15), at(15)}}
+	require.NotContains(t, told("timelines", e), "step first")
+
+	e.Crashes = []Span{{at(60_000), at(60_000)}}
+	require.Contains(t, told("timelines", e), "step first")
+}
+
+// TestWhatAProcessHadInHandWhenItStoodStillIsNotMissed: it was dated in time, and nobody could know of it.
+func TestWhatAProcessHadInHandWhenItStoodStillIsNotMissed(t *testing.T) {
+	t.Parallel()
+	e := sound()
+	e.Events[2].At = at(5000)
+	require.Empty(t, Judge(e))
 }

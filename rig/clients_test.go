@@ -129,7 +129,7 @@ func (c *clients) count(what string, a answer) {
 	defer c.mu.Unlock()
 	c.statuses[a.status]++
 	if a.status >= 500 && a.status != http.StatusServiceUnavailable {
-		c.odd = append(c.odd, fmt.Sprintf("%s: %d %v", what, a.status, a.body["detail"]))
+		c.odd = append(c.odd, fmt.Sprintf("%s: %d %v", what, a.status, a.body))
 	}
 }
 

@@ -151,6 +151,16 @@ func (c *cluster) exits() map[string]int {
 	return exits
 }
 
+// ownFaults are the lines by which processes said that they are at fault themselves.
+func (c *cluster) ownFaults() (lines []string) {
+	for name, p := range c.all {
+		for _, line := range p.log.ownFaults() {
+			lines = append(lines, name+" said "+line)
+		}
+	}
+	return lines
+}
+
 // isReady reports whether a process of the service says that it is.
 func isReady(ctx context.Context, listen string) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listen+"/readyz", nil)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -112,13 +113,18 @@ func (p *process) end(limit time.Duration) (took time.Duration) {
 	return time.Since(began)
 }
 
-// tail keeps the end of what a process says.
+// tail keeps the end of what a process says, and the lines by which it says that it is at fault itself.
 type tail struct {
-	mu   sync.Mutex
-	text []byte
+	mu     sync.Mutex
+	text   []byte
+	begun  []byte // a line that has no end yet
+	faults []string
 }
 
-const tailSize = 8 << 10
+const (
+	tailSize   = 8 << 10
+	mostFaults = 20
+)
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
@@ -127,6 +133,13 @@ func (t *tail) Write(p []byte) (int, error) {
 	if len(t.text) > tailSize {
 		t.text = bytes.Clone(t.text[len(t.text)-tailSize:])
 	}
+	t.begun = append(t.begun, p...)
+	for line, rest, whole := bytes.Cut(t.begun, []byte("\n")); whole; line, rest, whole = bytes.Cut(t.begun, []byte("\n")) {
+		if len(t.faults) < mostFaults && (bytes.Contains(line, []byte(`"msg":"internal error"`)) || bytes.Contains(line, []byte(`"msg":"panic"`))) {
+			t.faults = append(t.faults, string(line))
+		}
+		t.begun = rest
+	}
 	return len(p), nil
 }
 
@@ -134,6 +147,13 @@ func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(t.text)
+}
+
+// ownFaults are the lines by which the process says that it is at fault itself.
+func (t *tail) ownFaults() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.faults)
 }
 
 // launcher returns a function that starts children from one thread, which lives until the test ends: the

@@ -115,7 +115,7 @@ func TestMeasurementsAreChosenByName(t *testing.T) {
 		want []string
 	}{
 		{nil, []string{"onboard", "ingest", "history"}},
-		{[]string{"-all"}, []string{"onboard", "ingest", "history", "changes", "firing", "sleepers"}},
+		{[]string{"-all"}, []string{"onboard", "ingest", "overload", "history", "changes", "firing", "sleepers"}},
 		{[]string{"-only", "sleepers,changes"}, []string{"changes", "sleepers"}},
 		{[]string{"-quick", "-only", "firing"}, []string{"firing"}},
 	} {

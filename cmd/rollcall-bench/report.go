@@ -14,6 +14,7 @@ type report struct {
 	*onboarding
 
 	Ingest   *ingest   `json:"ingest,omitempty"`
+	Overload *overload `json:"overload,omitempty"`
 	History  *history  `json:"history,omitempty"`
 	Changes  *changes  `json:"changes,omitempty"`
 	Firing   *firing   `json:"firing,omitempty"`

@@ -66,12 +66,12 @@ func TestTablesLineUp(t *testing.T) {
 func TestEachResultCanBePrinted(t *testing.T) {
 	t.Parallel()
 	r := &report{results: []result{
-		newOnboarding(options{rate: 50}, turns()), &ingest{}, &history{Steps: []stepOfHistory{{What: "branch"}}},
+		newOnboarding(options{rate: 50}, turns()), &ingest{}, &overload{}, &history{Steps: []stepOfHistory{{What: "branch"}}},
 		&changes{}, &firing{Previews: []preview{{Name: "an enum"}}}, &sleepers{Samples: []sleepSample{{Asleep: 7}}},
 	}}
 	var text strings.Builder
 	require.NoError(t, r.write(&text))
-	for _, what := range []string{"onboard:", "ingest:", "branch", "changes:", "an enum", "sleepers:"} {
+	for _, what := range []string{"onboard:", "ingest:", "overload:", "branch", "changes:", "an enum", "sleepers:"} {
 		require.Contains(t, text.String(), what)
 	}
 }
@@ -98,9 +98,10 @@ func TestTheWaitsOfAServiceAreReadFromItsMetrics(t *testing.T) {
 func TestEventsEnrollWhomTheirConditionsHoldFor(t *testing.T) {
 	t.Parallel()
 	i := &ingestion{in: map[string]bool{}}
-	for range 3 * ingestUsers {
-		i.event()
+	for _, r := range i.requests(3*ingestUsers, 1) {
+		i.accepted(r)
 	}
+	require.Equal(t, 3*ingestUsers, i.sent)
 	require.Len(t, i.in, 3*ingestUsers/100, "one user in a hundred, each time by another event")
 	require.True(t, i.in["d0 u0"])
 	require.True(t, i.in["d20 u100"], "whose plan is another")

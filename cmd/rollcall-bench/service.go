@@ -84,6 +84,24 @@ func (b *bench) serveAlone(ctx context.Context, name string) (*service, error) {
 	return b.serve(ctx, at)
 }
 
+// serveApart starts the whole service at a place of its own, in a process of its own.
+func (b *bench) serveApart(ctx context.Context, name string) (*service, *child, error) {
+	at, err := b.newPlace(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &servicePart{DatabaseURL: at.databaseURL, Namespace: at.namespace, Sink: b.sink.addr}
+	if b.server != nil || b.apart != nil {
+		p.TemporalAddress = at.temporal.HostPort
+	}
+	process, err := startChild(ctx, p)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the service in a process of its own: %w", err)
+	}
+	s, err := b.reach(ctx, at, p.Address, process.stop)
+	return s, process, err
+}
+
 // reach connects with a service that answers at an address.
 func (b *bench) reach(ctx context.Context, at *place, addr string, stop func() error) (*service, error) {
 	conn, err := pgx.Connect(ctx, at.databaseURL)
@@ -105,29 +123,37 @@ func (s *service) close() error {
 	return s.stop()
 }
 
-// call sends a request to the API and reads the answer into a pointer, unless that is nil. Every
-// answer but a 2xx is an error.
-func (s *service) call(ctx context.Context, method, path string, body, into any) error {
+// ask sends a request to the API and returns the answer, whatever it is.
+func (s *service) ask(ctx context.Context, method, path string, body any) (status int, said []byte, err error) {
 	text, err := json.Marshal(body)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, method, s.url+path, bytes.NewReader(text))
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	answer, err := s.http.Do(req)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	said, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+	if said, err = io.ReadAll(answer.Body); err != nil {
+		return 0, nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s: %s: %s", method, path, answer.Status, said)
+	return answer.StatusCode, said, nil
+}
+
+// call sends a request to the API and reads the answer into a pointer, unless that is nil. Every
+// answer but a 2xx is an error.
+func (s *service) call(ctx context.Context, method, path string, body, into any) error {
+	status, said, err := s.ask(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	if status/100 != 2 {
+		return fmt.Errorf("%s %s: %d: %s", method, path, status, said)
 	}
 	if into == nil {
 		return nil

@@ -54,19 +54,7 @@ func measureSleepers(ctx context.Context, b *bench) (_ result, err error) {
 	if err := b.moveTemporal(ctx); err != nil {
 		return nil, err
 	}
-	at, err := b.newPlace(ctx, "sleepers")
-	if err != nil {
-		return nil, err
-	}
-	p := &servicePart{DatabaseURL: at.databaseURL, Namespace: at.namespace, Sink: b.sink.addr}
-	if b.apart != nil {
-		p.TemporalAddress = at.temporal.HostPort
-	}
-	worker, err := startChild(ctx, p)
-	if err != nil {
-		return nil, fmt.Errorf("the service in a process of its own: %w", err)
-	}
-	s, err := b.reach(ctx, at, p.Address, worker.stop)
+	s, worker, err := b.serveApart(ctx, "sleepers")
 	if err != nil {
 		return nil, err
 	}
