@@ -2,6 +2,9 @@ package postgres
 
 import "context"
 
+// Translate turns errors of the driver into those of the domain.
+var Translate = translate
+
 // What tests of the filter compiler reach.
 var (
 	CompileSQL   = compileSQL

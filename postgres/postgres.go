@@ -160,12 +160,25 @@ func translateCode(pgErr *pgconn.PgError, err error) error {
 	switch {
 	case pgErr.ConstraintName == "enrollments_one_live":
 		return automation.ErrAlreadyEnrolled
-	case strings.HasPrefix(pgErr.Code, "08"), strings.HasPrefix(pgErr.Code, "53"), strings.HasPrefix(pgErr.Code, "57P"), pgErr.Code == "25006":
+	case isAtFault(pgErr):
 		return fmt.Errorf("database: %w (%w)", automation.ErrUnavailable, pgErr)
 	case pgErr.Code == "55P03", pgErr.Code == "57014", isRetryable(pgErr):
 		return fmt.Errorf("database is busy: %w (%w)", automation.ErrUnavailable, pgErr)
 	}
 	return err
+}
+
+// isAtFault reports whether PostgreSQL, or the machine that it runs on, fails for now, whatever it is asked:
+// it ends the connection, cannot be written to, has no room, or cannot use its files. That it does not let
+// the role in, or has no such database, is not for now.
+func isAtFault(e *pgconn.PgError) bool {
+	for _, class := range []string{"08", "53", "57P", "58", "25006"} {
+		if strings.HasPrefix(e.Code, class) {
+			return true
+		}
+	}
+	ends := e.SeverityUnlocalized == "FATAL" || e.SeverityUnlocalized == "PANIC"
+	return ends && !strings.HasPrefix(e.Code, "28") && !strings.HasPrefix(e.Code, "3D")
 }
 
 // collect reads all rows of a query into structs by column name.

@@ -103,8 +103,9 @@ type Failure struct {
 	RolledBack bool // the record of the attempt was rolled back with its effect
 }
 
-// FailVisit records a failed attempt of a step. Of one that was never let in because the enrollment has
-// ended there is nothing to record.
+// FailVisit records a failed attempt of a step, and that a delay before it is over: the gate, which says so
+// as a rule, may not have let it in. Of an attempt that came after the end of the enrollment there is
+// nothing to record, unless it was let in before.
 func (db *DB) FailVisit(ctx context.Context, ref VisitRef, f Failure) error {
 	status, now := automation.StepFailed, db.clockOf(ref)
 	finished := &now
@@ -112,13 +113,18 @@ func (db *DB) FailVisit(ctx context.Context, ref VisitRef, f Failure) error {
 		status, finished = automation.StepRunning, nil
 	}
 	_, err := db.pool.Exec(ctx, `
-		with `+stillThere+`
+		with `+stillThere+`, e as materialized (
+			select id, ended_at from enrollments
+			where id = $1 and (ended_at is null or exists (select from visits where enrollment_id = $1 and step = $2 and visit = $3))
+			for share
+		), waited as (
+			update visits v set status = 'done', finished_at = $7
+			from e where v.enrollment_id = $1 and e.ended_at is null and `+passed+` and (v.step, v.visit) <> ($2, $3)
+		)
 		insert into visits as v (enrollment_id, step, visit, kind, status, error, started_at, finished_at)
 		select e.id, $2, $3, $8, case when $4 = 'running' and e.ended_at is not null then 'stopped' else $4 end,
 			case when exists (select from u) then $5 else '' end, $7, case when e.ended_at is null then $6::timestamptz else $7 end
-		from enrollments e
-		where e.id = $1 and (e.ended_at is null or exists (select from visits where enrollment_id = $1 and step = $2 and visit = $3))
-		for share of e
+		from e
 		on conflict (enrollment_id, step, visit) do update
 		set status = excluded.status, error = excluded.error, finished_at = excluded.finished_at,
 			attempts = v.attempts + case when $9 then 1 else 0 end
