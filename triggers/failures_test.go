@@ -10,12 +10,18 @@ import (
 	"rollcall/postgres"
 )
 
-func TestAFailureThatIsRecordedAfterTheEndLeavesNoStepRunning(t *testing.T) {
-	t.Parallel()
+// onAnErrand is an enrollment that has not begun.
+func onAnErrand(t *testing.T) (*bundle, postgres.VisitRef) {
+	t.Helper()
 	b := newBundle(t)
 	b.flow("w", byRequest, errand)
 	b.put("u_1", nil)
-	in := b.enroll("w", "u_1")
+	return b, b.enroll("w", "u_1")
+}
+
+func TestAFailureThatIsRecordedAfterTheEndLeavesNoStepRunning(t *testing.T) {
+	t.Parallel()
+	b, in := onAnErrand(t)
 	ref := at(in, "act", 1)
 	_, err := b.db.BeginVisit(b.ctx, ref, "noop")
 	require.NoError(t, err)
@@ -35,10 +41,7 @@ func TestAFailureThatIsRecordedAfterTheEndLeavesNoStepRunning(t *testing.T) {
 // PostgreSQL was away, fails when the enrollment has ended meanwhile.
 func TestAFailureThatIsRecordedAfterTheEndBeginsNoStep(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t)
-	b.flow("w", byRequest, errand)
-	b.put("u_1", nil)
-	in := b.enroll("w", "u_1")
+	b, in := onAnErrand(t)
 	_, _, err := b.db.Unenroll(b.ctx, in.EnrollmentID, "enough", "")
 	require.NoError(t, err)
 
@@ -53,10 +56,7 @@ func TestAFailureThatIsRecordedAfterTheEndBeginsNoStep(t *testing.T) {
 // attempt in, because PostgreSQL was away.
 func TestADelayIsOverOnceTheStepBehindItFailed(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t)
-	b.flow("w", byRequest, errand)
-	b.put("u_1", nil)
-	in := b.enroll("w", "u_1")
+	b, in := onAnErrand(t)
 	_, err := b.db.BeginDelay(b.ctx, at(in, "rest", 1), b.now().Add(time.Second))
 	require.NoError(t, err)
 
@@ -71,10 +71,7 @@ func TestADelayIsOverOnceTheStepBehindItFailed(t *testing.T) {
 // TestADelayThatFailsIsNotOver: its own failure says nothing about its end.
 func TestADelayThatFailsIsNotOver(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t)
-	b.flow("w", byRequest, errand)
-	b.put("u_1", nil)
-	in := b.enroll("w", "u_1")
+	b, in := onAnErrand(t)
 	_, err := b.db.BeginDelay(b.ctx, at(in, "rest", 1), b.now().Add(time.Second))
 	require.NoError(t, err)
 
