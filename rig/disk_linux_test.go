@@ -4,9 +4,31 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"runtime"
 	"strconv"
 	"syscall"
 )
+
+const aloneVariable = "ROLLCALL_RIG_ALONE"
+
+// alone runs this program once more where mounts are seen by nobody else, and are gone when it ends, however
+// it ends. It returns false where it is that one already, or cannot be.
+func alone() (code int, ran bool) {
+	if os.Getenv(aloneVariable) != "" || os.Geteuid() != 0 {
+		return 0, false
+	}
+	runtime.LockOSThread() // the kernel ends a child with the thread that started it
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = append(os.Environ(), aloneVariable+"=1"), os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	endWithParent(cmd.SysProcAttr)
+	err := cmd.Run()
+	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
+		return 0, false
+	}
+	return cmd.ProcessState.ExitCode(), true
+}
 
 // disk is a file system of its own, in memory, that can be full.
 type disk struct{ dir string }

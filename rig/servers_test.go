@@ -5,6 +5,7 @@ package rig_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -37,6 +38,12 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	}
+	flag.Parse()
+	if *minutes > 0 || *spoiled != "" {
+		if code, ran := alone(); ran {
+			os.Exit(code)
+		}
 	}
 	os.Exit(m.Run())
 }
