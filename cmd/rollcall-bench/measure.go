@@ -76,8 +76,11 @@ func (p *phase) times(of func(*passage) time.Duration) (p50, p99 float64) {
 
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
 
-// quantile is that of sorted values, by the nearest rank.
+// quantile is that of sorted values, by the nearest rank; 0 where there are none.
 func quantile(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
 	return sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)]
 }
 

@@ -17,7 +17,8 @@ type options struct {
 
 	runs, clients, rate, seconds, rounds int // of onboard
 
-	events               int // of ingest
+	events               int // of ingest and overload
+	over                 int // of overload
 	definitions, changes int // of changes
 	users, starts        int // of firing
 	sleepers, together   int // of sleepers
@@ -43,6 +44,7 @@ func (o *options) numbers() []number {
 		{"seconds", &o.seconds, 20, 3, "onboard, ingest, overload: for how many `seconds` they are sent"},
 		{"rounds", &o.rounds, 2, 1, "onboard: how many `times` each side has its turn"},
 		{"events", &o.events, 5000, 0, "ingest, overload: `number` of events that as many clients send one by one"},
+		{"over", &o.over, 2, 0, "overload: how many `times` more events are sent than can be accepted"},
 		{"definitions", &o.definitions, 1000, 0, "changes: `number` of live workflows that a change concerns"},
 		{"changes", &o.changes, 200, 0, "changes: `number` of changes"},
 		{"users", &o.users, 100_000, 0, "firing: `number` of users, of whom one in ten is concerned"},

@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// overFactor is how many times more events are sent than the service accepts.
-const overFactor = 5
-
 // overload is what becomes of events of which more are sent than can be accepted. The service is a process
 // of its own; the client takes its share of the processor.
 type overload struct {
@@ -69,7 +66,7 @@ func measureOverload(ctx context.Context, b *bench) (_ result, err error) {
 // flood sends too many events, and reads the memory meanwhile.
 func (o *overloading) flood(ctx context.Context) (err error) {
 	r := o.result
-	r.Rate = overFactor * int(r.Capacity)
+	r.Rate = o.over * int(r.Capacity)
 	r.Events = min(r.Rate*o.seconds, maxCount)
 	all := o.requests(r.Events, 1)
 	if r.Before, err = o.process.memory(); err != nil {

@@ -102,6 +102,10 @@ func (b *bench) serveApart(ctx context.Context, name string) (*service, *child, 
 	return s, process, err
 }
 
+// maxIdle is how many connections clients keep: enough that none has to be made anew for each request, also
+// where more are sent than can be answered.
+const maxIdle = 10_000
+
 // reach connects with a service that answers at an address.
 func (b *bench) reach(ctx context.Context, at *place, addr string, stop func() error) (*service, error) {
 	conn, err := pgx.Connect(ctx, at.databaseURL)
@@ -111,7 +115,7 @@ func (b *bench) reach(ctx context.Context, at *place, addr string, stop func() e
 	return &service{
 		place: at, url: "http://" + addr, conn: conn, stop: stop, progress: func(state string) { b.say("%s", state) },
 		http: &http.Client{
-			Transport: &http.Transport{MaxIdleConns: 512, MaxIdleConnsPerHost: 512, IdleConnTimeout: time.Minute},
+			Transport: &http.Transport{MaxIdleConns: maxIdle, MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: time.Minute},
 			Timeout:   time.Minute,
 		},
 	}, nil
