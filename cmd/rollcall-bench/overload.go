@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -141,8 +142,8 @@ func (o *overloading) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n < o.ingestion.sent || n > o.ingestion.sent+o.result.Unanswered {
-		return fmt.Errorf("%d events are there; %d were accepted, and %d had no answer", n, o.ingestion.sent, o.result.Unanswered)
+	if n < o.sent || n > o.sent+o.result.Unanswered {
+		return fmt.Errorf("%d events are there; %d were accepted, and %d had no answer", n, o.sent, o.result.Unanswered)
 	}
 	return o.ended(ctx)
 }
@@ -151,7 +152,7 @@ func (o *overload) enter(r *report) { r.Overload = o }
 
 func (o *overload) write(w io.Writer) error {
 	row := func(what string, n int, p50, p99 float64, budget string) []string {
-		return []string{what, fmt.Sprint(n), digits(p50), digits(p99), budget}
+		return []string{what, strconv.Itoa(n), digits(p50), digits(p99), budget}
 	}
 	err := table(w, fmt.Sprintf("overload: %d events a second, where %.0f can be accepted", o.Rate, o.Capacity), [][]string{
 		{"", "events", "p50 ms", "p99 ms", ""},

@@ -24,10 +24,11 @@ func dynamicConfig() dynamicconfig.StaticClient {
 		dynamicconfig.TimerProcessorMaxTimeShift.Key():  10 * time.Millisecond,
 		dynamicconfig.TimerProcessorMaxPollRPS.Key():    2000,
 		dynamicconfig.TransferProcessorMaxPollRPS.Key(): 2000,
-		// Under a burst a task queue can miss that it has a backlog, and looks again only after this
-		// long: by default a minute.
-		dynamicconfig.MatchingUpdateAckInterval.Key():     2 * time.Second,
-		dynamicconfig.VisibilityProcessorMaxPollRPS.Key(): 2000,
+		// One process needs no partitions of its task queues: tasks and polls would be passed on among them,
+		// and a task that is passed on in vain is held for a minute.
+		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
+		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
+		dynamicconfig.VisibilityProcessorMaxPollRPS.Key():       2000,
 		// The default second delays continue-as-new, and makes a clock that skips time jump too far.
 		dynamicconfig.WorkflowIdReuseMinimalInterval.Key(): time.Duration(0),
 		// One write at a time per shard, the default, lets timers starve while starts pour in.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -83,6 +84,19 @@ func TestOnlyLoopbackAddressesAreTaken(t *testing.T) {
 	t.Parallel()
 	_, err := temporald.Start(t.Context(), temporald.Config{FrontendAddr: "0.0.0.0:0"})
 	require.ErrorContains(t, err, "not on the loopback interface")
+}
+
+// TestABurstOfTimersLeavesNobodyStandingForAMinute: with several partitions, of a thousand timers that ran out
+// together a dozen were noticed a minute late.
+func TestABurstOfTimersLeavesNobodyStandingForAMinute(t *testing.T) {
+	t.Parallel()
+	s := start(t, &temporald.Config{})
+	found, err := dial(t, s).WorkflowService().ListTaskQueuePartitions(t.Context(), &workflowservice.ListTaskQueuePartitionsRequest{
+		Namespace: client.DefaultNamespace, TaskQueue: &taskqueue.TaskQueue{Name: "naps"},
+	})
+	require.NoError(t, err)
+	require.Len(t, found.WorkflowTaskQueuePartitions, 1)
+	require.Len(t, found.ActivityTaskQueuePartitions, 1)
 }
 
 func TestAnAddressInUseIsAnError(t *testing.T) {
