@@ -124,6 +124,7 @@ func (db *DB) Evaluate(ctx context.Context, limit int, judge Judge) (Evaluation,
 		if err := in.lockUsers(ctx, items); err != nil {
 			return err
 		}
+		in.now = db.clock() // not before what is claimed came to be
 		for _, wave := range waves(items) {
 			e := evaluation{ingest: in, judge: judge, done: &done}
 			if err := e.wave(ctx, wave); err != nil {

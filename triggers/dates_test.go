@@ -53,6 +53,23 @@ func TestEventThatWaitsForAPublicationIsDatedAfterIt(t *testing.T) {
 	require.False(t, at.Before(item))
 }
 
+// TestEnrollmentIsNotDatedBeforeTheEventThatMadeIt: the event came after the evaluation looked at the clock, and
+// before it looked for work.
+func TestEnrollmentIsNotDatedBeforeTheEventThatMadeIt(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.publish("w", `"triggers": [{"event": "e"}]`)
+	b.put("u_1", nil)
+	b.drain()
+	meanwhile := func() { b.event("e_1", "e", "u_1") }
+	b.meanwhile.Store(&meanwhile)
+
+	b.drain()
+
+	received, enrolled := b.times(`select received_at, (select created_at from enrollments) from events where id = 'e_1'`)
+	require.False(t, enrolled.Before(received), "enrolled at %s by an event of %s", enrolled, received)
+}
+
 func TestDelayCountsFromWhenItIsEnteredThoughTheClockOfTheWorkflowLags(t *testing.T) {
 	t.Parallel()
 	b := newBundleOnMonday(t)

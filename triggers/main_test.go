@@ -32,6 +32,8 @@ type bundle struct {
 	pump  *triggers.Pump
 	clock *triggers.Clock
 	time  atomic.Pointer[time.Time] // nil: the time of day
+
+	meanwhile atomic.Pointer[func()] // happens once, right after somebody looked at the clock
 }
 
 func newBundle(tb testing.TB) *bundle {
@@ -65,6 +67,11 @@ func newBundleOnMonday(tb testing.TB) *bundle {
 }
 
 func (b *bundle) now() time.Time {
+	if meanwhile := b.meanwhile.Swap(nil); meanwhile != nil {
+		at := time.Now()
+		(*meanwhile)()
+		return at
+	}
 	if at := b.time.Load(); at != nil {
 		return *at
 	}
