@@ -1,11 +1,14 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/api"
 )
 
 // crowd is how many requests one process answers at a time. They wait for few connections to the database,
@@ -101,5 +104,7 @@ func (r *refusal) write(w http.ResponseWriter) {
 		h.Set("Connection", "close")
 	}
 	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = fmt.Fprintf(w, `{"type":"urn:rollcall:problem/%s","title":"Service Unavailable","status":503,"detail":%q}`+"\n", r.slug, r.detail)
+	_ = json.NewEncoder(w).Encode(&api.ProblemDetails{
+		Type: "urn:rollcall:problem/" + r.slug, Title: http.StatusText(http.StatusServiceUnavailable), Status: http.StatusServiceUnavailable, Detail: r.detail,
+	})
 }

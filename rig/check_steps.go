@@ -273,7 +273,10 @@ func missesNothing(j *judge) {
 // known is when an event was there for everybody to see: a process may stand still after it dated the event and
 // before the event is stored, but not after it said so.
 func (j *judge) known(ev *Event) time.Time {
-	return slices.MaxFunc([]time.Time{ev.At, j.answered[ev.ID]}, time.Time.Compare)
+	if answered := j.answered[ev.ID]; answered.After(ev.At) {
+		return answered
+	}
+	return ev.At
 }
 
 // readsHonestly: a read right after an unenrollment shows the end.

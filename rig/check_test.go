@@ -248,16 +248,10 @@ func told(invariant string, e *Evidence) string {
 	return strings.Join(all, "\n")
 }
 
-func unenrolled(e *Evidence) *Ack {
-	for i := range e.Acks {
-		if e.Acks[i].Kind == Unenrolled {
-			return &e.Acks[i]
-		}
-	}
-	return nil
-}
+// unenrolled is what was said about the order that was taken out.
+func unenrolled(e *Evidence) *Ack { return answer(e, "e6") }
 
-// answer is what was said about an event.
+// answer is what was said about an event or an enrollment.
 func answer(e *Evidence, id string) *Ack {
 	for i := range e.Acks {
 		if e.Acks[i].Subject == id {

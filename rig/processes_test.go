@@ -134,13 +134,16 @@ func (t *tail) Write(p []byte) (int, error) {
 		t.text = bytes.Clone(t.text[len(t.text)-tailSize:])
 	}
 	t.begun = append(t.begun, p...)
-	for line, rest, whole := bytes.Cut(t.begun, []byte("\n")); whole; line, rest, whole = bytes.Cut(t.begun, []byte("\n")) {
+	for {
+		line, rest, whole := bytes.Cut(t.begun, []byte("\n"))
+		if !whole {
+			return len(p), nil
+		}
 		if len(t.faults) < mostFaults && (bytes.Contains(line, []byte(`"msg":"internal error"`)) || bytes.Contains(line, []byte(`"msg":"panic"`))) {
 			t.faults = append(t.faults, string(line))
 		}
 		t.begun = rest
 	}
-	return len(p), nil
 }
 
 func (t *tail) String() string {

@@ -38,16 +38,26 @@ func stream(ctx context.Context, s side, p *phase, rate int) error {
 	var group sync.WaitGroup
 	p.began = time.Now()
 	pprof.Do(ctx, pprof.Labels("part", "client"), func(ctx context.Context) {
-		for i, r := range p.passages {
-			r.due = p.began.Add(time.Duration(i) * time.Second / time.Duration(rate))
-			if !pause(ctx, time.Until(r.due)) {
-				return
-			}
+		pace(ctx, p.began, len(p.passages), rate, func(n int, due time.Time) {
+			r := p.passages[n]
+			r.due = due
 			group.Go(func() { send(ctx, s, p, r) })
-		}
+		})
 	})
 	group.Wait()
 	return p.wait(ctx)
+}
+
+// pace begins so many things at a rate, each when it is due, or fewer where the context ends. None may keep
+// the next one waiting.
+func pace(ctx context.Context, began time.Time, count, rate int, begin func(n int, due time.Time)) {
+	for n := range count {
+		due := began.Add(time.Duration(n) * time.Second / time.Duration(rate))
+		if !pause(ctx, time.Until(due)) {
+			return
+		}
+		begin(n, due)
+	}
 }
 
 func send(ctx context.Context, s side, p *phase, r *passage) {

@@ -87,12 +87,15 @@ func (p *place) withTemporal(do func(client.Client) error) error {
 	return do(c)
 }
 
+// startsTemporal reports whether Temporal is one that the command starts, and not one that is given.
+func (m *machine) startsTemporal() bool { return m.server != nil || m.apart != nil }
+
 // remove takes a place away where the servers outlive this process.
 func (m *machine) remove(p *place) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var err error
-	if m.server == nil && m.apart == nil {
+	if !m.startsTemporal() {
 		err = p.withTemporal(func(c client.Client) error {
 			_, err := c.OperatorService().DeleteNamespace(ctx, &operatorservice.DeleteNamespaceRequest{Namespace: p.namespace})
 			if _, gone := errors.AsType[*serviceerror.NamespaceNotFound](err); gone {

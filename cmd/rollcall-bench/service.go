@@ -91,7 +91,7 @@ func (b *bench) serveApart(ctx context.Context, name string) (*service, *child, 
 		return nil, nil, err
 	}
 	p := &servicePart{DatabaseURL: at.databaseURL, Namespace: at.namespace, Sink: b.sink.addr}
-	if b.server != nil || b.apart != nil {
+	if b.startsTemporal() {
 		p.TemporalAddress = at.temporal.HostPort
 	}
 	process, err := startChild(ctx, p)
